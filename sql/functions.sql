@@ -1,0 +1,25 @@
+-- Steps of an order.
+CREATE FUNCTION @extschema@.crm_advance_order(order_id bigint, event text, note text DEFAULT NULL)
+    RETURNS text
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.crm_advance_order(bigint, text, text) IS
+    'Makes an order take an event of its workflow, records it, and returns the new status';
+
+-- The door: trigger functions. A trigger may be created by whoever owns its table.
+CREATE FUNCTION @extschema@.crm_enforce_workflow() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_record_event() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_protect_history() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_apply_settings() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_invalidate_cache() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+
+COMMENT ON FUNCTION @extschema@.crm_enforce_workflow() IS 'Trigger: a status changes only along its workflow';
+COMMENT ON FUNCTION @extschema@.crm_record_event() IS 'Trigger: writes each step into the event table';
+COMMENT ON FUNCTION @extschema@.crm_protect_history() IS 'Trigger: nobody but the owner changes an event table by hand';
+COMMENT ON FUNCTION @extschema@.crm_apply_settings() IS 'Trigger: fills the day and the default currency of an order from the settings';
+COMMENT ON FUNCTION @extschema@.crm_invalidate_cache() IS 'Trigger: tells all sessions that workflows or settings have changed';

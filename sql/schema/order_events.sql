@@ -1,0 +1,30 @@
+-- The history of every order, written by orders_record_event only.
+-- No cascade: an order that has a history is cancelled, not deleted.
+CREATE TABLE crm.order_events (
+    order_id     bigint      NOT NULL,
+    seq          integer     NOT NULL,
+    at           timestamptz NOT NULL,
+    event        text        NOT NULL,
+    from_status  text,
+    to_status    text        NOT NULL,
+    dwell        interval,
+    actor        text        NOT NULL,
+    role         text        NOT NULL,
+    note         text,
+    CONSTRAINT order_events_are_numbered        PRIMARY KEY (order_id, seq),
+    CONSTRAINT order_events_belong_to_an_order  FOREIGN KEY (order_id) REFERENCES crm.orders (id)
+);
+
+COMMENT ON TABLE  crm.order_events             IS 'History of the orders: one row for each step, written by the database';
+COMMENT ON COLUMN crm.order_events.order_id    IS 'Order that took the step';
+COMMENT ON COLUMN crm.order_events.seq         IS 'Number of the step: 1 is the creation, then as orders.version';
+COMMENT ON COLUMN crm.order_events.at          IS 'When the step was taken';
+COMMENT ON COLUMN crm.order_events.event       IS 'What happened: an event of the workflow, "create", or "import" for an order entered in a later status';
+COMMENT ON COLUMN crm.order_events.from_status IS 'Status before the step; empty for the first one';
+COMMENT ON COLUMN crm.order_events.to_status   IS 'Status after the step';
+COMMENT ON COLUMN crm.order_events.dwell       IS 'How long the order had been in from_status';
+COMMENT ON COLUMN crm.order_events.actor       IS 'Who did it: the setting crm.actor of the session, else the database role';
+COMMENT ON COLUMN crm.order_events.role        IS 'Database role that did it';
+COMMENT ON COLUMN crm.order_events.note        IS 'Note given with the step';
+COMMENT ON CONSTRAINT order_events_are_numbered       ON crm.order_events IS 'Each step of an order has a number of its own';
+COMMENT ON CONSTRAINT order_events_belong_to_an_order ON crm.order_events IS 'A step belongs to an order that exists; an order with a history is not deleted';

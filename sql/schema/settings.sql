@@ -1,0 +1,22 @@
+-- One row of house rules. The boolean key makes a second row impossible.
+CREATE TABLE crm.settings (
+    id         boolean NOT NULL DEFAULT true,
+    time_zone  text    NOT NULL DEFAULT 'UTC',
+    currency   text    NOT NULL DEFAULT 'EUR',
+    CONSTRAINT settings_have_one_row             PRIMARY KEY (id),
+    CONSTRAINT settings_id_is_true               CHECK (id),
+    -- PostgreSQL itself raises 'time zone "…" not recognized' here.
+    CONSTRAINT settings_time_zone_is_known       CHECK (timestamptz 'epoch' AT TIME ZONE time_zone IS NOT NULL),
+    CONSTRAINT settings_currency_is_an_iso_code  CHECK (currency ~ '^[A-Z]{3}$')
+);
+
+COMMENT ON TABLE  crm.settings           IS 'House rules of this database: exactly one row';
+COMMENT ON COLUMN crm.settings.id        IS 'Always true; makes a second row impossible';
+COMMENT ON COLUMN crm.settings.time_zone IS 'Reporting time zone: decides on which day an order was placed (orders.placed_on)';
+COMMENT ON COLUMN crm.settings.currency  IS 'Reporting currency (ISO 4217 code) and default currency of new orders';
+COMMENT ON CONSTRAINT settings_have_one_row            ON crm.settings IS 'There is exactly one row of settings';
+COMMENT ON CONSTRAINT settings_id_is_true              ON crm.settings IS 'There is exactly one row of settings';
+COMMENT ON CONSTRAINT settings_time_zone_is_known      ON crm.settings IS 'The reporting time zone is one that PostgreSQL knows';
+COMMENT ON CONSTRAINT settings_currency_is_an_iso_code ON crm.settings IS 'The reporting currency is a three-letter ISO 4217 code';
+
+INSERT INTO crm.settings DEFAULT VALUES;

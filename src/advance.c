@@ -1,0 +1,178 @@
+/*
+ * advance.c
+ *		crm_advance_order(): one step of one order, in one call.
+ *
+ * It decides nothing itself. One cached UPDATE by primary key hands the event to
+ * the BEFORE trigger, which sees the row as locked; the AFTER trigger records it.
+ */
+#include "crm.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "catalog.h"
+#include "door.h"
+
+PG_FUNCTION_INFO_V1(crm_advance_order);
+
+/* The plan for a table, and the names that its text was made of. */
+typedef struct AdvancePlan
+{
+	Oid			relid;			/* hash key */
+	Oid			schema;
+	NameData	table;
+	NameData	status;
+	NameData	key;
+	SPIPlanPtr	plan;
+} AdvancePlan;
+
+static HTAB *plans = NULL;
+
+/* Make sure that there is a plan for the table as it is named now. */
+static SPIPlanPtr
+advance_plan(Relation rel, const Door *door)
+{
+	Oid			relid = RelationGetRelid(rel);
+	Oid			argtypes[1] = {door->key_type};
+	AdvancePlan *entry;
+	StringInfoData sql;
+	bool		found;
+	SPIPlanPtr	plan;
+
+	if (plans == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(AdvancePlan);
+		ctl.hcxt = TopMemoryContext;
+		plans = hash_create("crm advance plans", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	entry = hash_search(plans, &relid, HASH_FIND, &found);
+	if (found && entry->schema == RelationGetNamespace(rel) &&
+		strcmp(NameStr(entry->table), RelationGetRelationName(rel)) == 0 &&
+		strcmp(NameStr(entry->status), NameStr(door->status_name)) == 0 &&
+		strcmp(NameStr(entry->key), NameStr(door->key_name)) == 0)
+		return entry->plan;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "UPDATE %s SET %s = %s WHERE %s OPERATOR(pg_catalog.=) $1",
+					 crm_relation_name(rel),
+					 quote_identifier(NameStr(door->status_name)),
+					 quote_identifier(NameStr(door->status_name)),
+					 quote_identifier(NameStr(door->key_name)));
+	plan = SPI_prepare(sql.data, 1, argtypes);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+
+	/* A plan for old names is left alone: it may be running in an outer call. */
+	entry = hash_search(plans, &relid, HASH_ENTER, NULL);
+	entry->schema = RelationGetNamespace(rel);
+	namestrcpy(&entry->table, RelationGetRelationName(rel));
+	entry->status = door->status_name;
+	entry->key = door->key_name;
+	entry->plan = plan;
+	return plan;
+}
+
+static void
+refuse_null(const char *argument)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("%s must not be null", argument),
+			 errhint("crm_advance_order(order_id, event, note) needs the first two.")));
+}
+
+/* Take the step; step->to_status is set if this returns. */
+static void
+advance_row(Relation rel, CrmStep *step)
+{
+	Datum		values[1] = {step->key};
+	const Door *door;
+	int			result;
+
+	SPI_connect();
+	door = crm_door_get(rel);
+	step->outer = crm_current_step;
+	PG_TRY();
+	{
+		SPIPlanPtr	plan = advance_plan(rel, door);
+
+		crm_current_step = step;
+		result = SPI_execute_plan(plan, values, NULL, false, 0);
+	}
+	PG_FINALLY();
+	{
+		crm_current_step = step->outer;
+	}
+	PG_END_TRY();
+	if (result != SPI_OK_UPDATE)
+		elog(ERROR, "unexpected result of an UPDATE: %s", SPI_result_code_string(result));
+
+	if (SPI_processed == 0)
+	{
+		char	   *name = crm_row_name(door, rel, step->key);
+
+		if (step->resolved)
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+					 errmsg("%s was not advanced", name),
+					 errdetail("Another BEFORE trigger of table %s has suppressed the update.",
+							   crm_relation_name(rel))));
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_NO_SUCH_ROW),
+				 errmsg("%s does not exist", name),
+				 errdetail("Table %s has no such row that role \"%s\" may change.",
+						   crm_relation_name(rel), GetUserNameFromId(GetUserId(), false))));
+	}
+	if (!step->resolved)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the workflow trigger of table %s did not fire", crm_relation_name(rel)),
+				 errdetail("It is disabled, or session_replication_role is set.")));
+	SPI_finish();
+}
+
+/*
+ * crm_advance_order(order_id bigint, event text, note text DEFAULT NULL) returns text
+ *
+ * Makes the order take the event, and returns its new status. Runs with the
+ * rights of the caller, who needs UPDATE on crm.orders (status is enough) and
+ * SELECT, and no right on the history.
+ *
+ * Errors: 22004 for a null argument, SL001 if there is no such order, SL002 for
+ * an unknown event, SL003 if it is not possible from the order's status, 25006
+ * in a read-only transaction, 40001 if somebody else has changed the order since
+ * the snapshot of a REPEATABLE READ transaction.
+ */
+Datum
+crm_advance_order(PG_FUNCTION_ARGS)
+{
+	CrmStep		step = {0};
+	Relation	rel;
+
+	if (PG_ARGISNULL(0))
+		refuse_null("order_id");
+	if (PG_ARGISNULL(1))
+		refuse_null("event");
+	PreventCommandIfReadOnly("crm_advance_order()");
+
+	rel = table_open(crm_table_oid("orders"), RowExclusiveLock);
+	step.relid = RelationGetRelid(rel);
+	step.key = PG_GETARG_DATUM(0);
+	step.event = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	step.note = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
+	step.context = CurrentMemoryContext;
+	advance_row(rel, &step);
+	table_close(rel, NoLock);
+	PG_RETURN_TEXT_P(step.to_status);
+}

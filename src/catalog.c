@@ -1,0 +1,91 @@
+/*
+ * catalog.c
+ *		Finds our tables and columns, and hears of changes to them.
+ */
+#include "crm.h"
+
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+
+#include "catalog.h"
+#include "trigger.h"
+
+PG_FUNCTION_INFO_V1(crm_invalidate_cache);
+
+Oid
+crm_table_oid(const char *name)
+{
+	Oid			schema = get_namespace_oid(CRM_SCHEMA, true);
+	Oid			relid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"%s.%s\" does not exist", CRM_SCHEMA, name),
+				 errhint("CREATE EXTENSION crm makes the tables; it does not if crm.create_tables or row_security is off.")));
+	return relid;
+}
+
+AttrNumber
+crm_column(Relation rel, const char *name, Oid type)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attisdropped || namestrcmp(&att->attname, name) != 0)
+			continue;
+		if (att->atttypid != type)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of table %s is of type %s, but crm needs %s",
+							name, crm_relation_name(rel),
+							format_type_be(att->atttypid), format_type_be(type))));
+		return att->attnum;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("column \"%s\" of table %s does not exist", name, crm_relation_name(rel)),
+			 errdetail("The triggers of extension crm need it.")));
+}
+
+char *
+crm_relation_name(Relation rel)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+}
+
+static void
+relation_changed(Datum forget, Oid relid)
+{
+	((void (*) (Oid)) DatumGetPointer(forget)) (relid);
+}
+
+void
+crm_on_relation_change(void (*forget) (Oid relid))
+{
+	CacheRegisterRelcacheCallback(relation_changed, PointerGetDatum(forget));
+}
+
+/*
+ * crm_invalidate_cache() returns trigger
+ *
+ * AFTER trigger of the tables that backends keep in memory (workflows,
+ * settings). Row changes reach the other backends as a relation cache
+ * invalidation, at commit, and this one at its next command. Errors: 39P01 if
+ * not called as an AFTER trigger.
+ */
+Datum
+crm_invalidate_cache(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_invalidate_cache", CRM_TRIGGER_AFTER);
+
+	CacheInvalidateRelcache(trigger->tg_relation);
+	PG_RETURN_POINTER(NULL);
+}

@@ -1,0 +1,29 @@
+/*
+ * catalog.h
+ *		Finds our tables and their columns by name, as they are now: they are the
+ *		user's tables, so nothing about them is taken for granted.
+ */
+#ifndef CRM_CATALOG_H
+#define CRM_CATALOG_H
+
+#include "crm.h"
+
+#include "access/attnum.h"
+#include "utils/rel.h"
+
+/* OID of a table in schema crm; an error if there is none */
+extern Oid	crm_table_oid(const char *name);
+
+/* Number of a column of that type; an error if it is missing or of another type. */
+extern AttrNumber crm_column(Relation rel, const char *name, Oid type);
+
+/* "crm.orders", quoted where needed, in memory of its own */
+extern char *crm_relation_name(Relation rel);
+
+/*
+ * Have forget(relid) called whenever a relation changes or, for one of our
+ * cached tables, a row of it does. InvalidOid means any relation.
+ */
+extern void crm_on_relation_change(void (*forget) (Oid relid));
+
+#endif							/* CRM_CATALOG_H */

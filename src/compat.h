@@ -1,0 +1,49 @@
+/*
+ * compat.h
+ *		All differences between PostgreSQL 14 and 18 that concern us.
+ */
+#ifndef CRM_COMPAT_H
+#define CRM_COMPAT_H
+
+#include "postgres.h"
+
+#if PG_VERSION_NUM < 140000
+#error "crm needs PostgreSQL 14 or later"
+#endif
+
+/*
+ * Soft errors came with 16: there, an input function reports into the escontext
+ * of its caller. Before, every error is thrown.
+ */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#else
+#define ereturn(escontext, dummy_value, ...) \
+	do { \
+		(void) (escontext); \
+		ereport(ERROR, __VA_ARGS__); \
+		return dummy_value; \
+	} while (0)
+#endif
+
+/* varatt.h was split from postgres.h in 16. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#include "utils/acl.h"
+
+/* 16 folded the *_ownercheck family into one function. */
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_class.h"
+#define crm_owns_relation(relid, role) object_ownercheck(RelationRelationId, (relid), (role))
+#else
+#define crm_owns_relation(relid, role) pg_class_ownercheck((relid), (role))
+#endif
+
+/* 15 made prefixes reservable. */
+#if PG_VERSION_NUM < 150000
+#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+#endif							/* CRM_COMPAT_H */

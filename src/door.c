@@ -1,0 +1,346 @@
+/*
+ * door.c
+ *		The door of a table: where its triggers find status, version and history.
+ */
+#include "crm.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "catalog.h"
+#include "door.h"
+#include "trigger.h"
+#include "workflow_cache.h"
+
+CrmStep    *crm_current_step = NULL;
+
+static HTAB *doors = NULL;
+
+static void
+forget_doors(Oid relid)
+{
+	HASH_SEQ_STATUS scan;
+	Door	   *door;
+
+	if (doors == NULL)
+		return;
+	hash_seq_init(&scan, doors);
+	while ((door = hash_seq_search(&scan)) != NULL)
+		if (relid == InvalidOid || relid == door->relid || relid == door->history_relid)
+			door->valid = false;
+}
+
+void
+crm_door_init(void)
+{
+	crm_on_relation_change(forget_doors);
+}
+
+/* Our trigger by its C function, whatever schema it was installed in. */
+static const Trigger *
+find_trigger(Relation rel, PGFunction function)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		FmgrInfo	info;
+
+		fmgr_info(triggers->triggers[i].tgfoid, &info);
+		if (info.fn_addr == function)
+			return &triggers->triggers[i];
+	}
+	return NULL;
+}
+
+/*
+ * An AFTER row trigger that is neither ours nor a foreign key's runs code that
+ * may delete the row before its history is written.
+ */
+static bool
+has_foreign_after_triggers(Relation rel, const Trigger *ours)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (trigger != ours && TRIGGER_FOR_AFTER(trigger->tgtype) &&
+			TRIGGER_FOR_ROW(trigger->tgtype) &&
+			RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_NONE)
+			return true;
+	}
+	return false;
+}
+
+/* First column of the primary key, 0 if there is none, and how many it has. */
+static AttrNumber
+primary_key_column(Relation rel, int *ncolumns)
+{
+	Relation	index;
+	AttrNumber	column;
+
+	*ncolumns = 0;
+	list_free(RelationGetIndexList(rel));	/* fills in rd_pkindex */
+	if (!OidIsValid(rel->rd_pkindex))
+		return InvalidAttrNumber;
+	index = index_open(rel->rd_pkindex, AccessShareLock);
+	*ncolumns = index->rd_index->indnkeyatts;
+	column = index->rd_index->indkey.values[0];
+	index_close(index, AccessShareLock);
+	return column;
+}
+
+static void
+build_history(Door *door, Relation rel, const Trigger *recorder)
+{
+	static const struct
+	{
+		const char *name;
+		Oid			type;
+	}			columns[HISTORY_NCOLUMNS] = {
+		[HISTORY_SEQ] = {"seq", INT4OID},
+		[HISTORY_AT] = {"at", TIMESTAMPTZOID},
+		[HISTORY_EVENT] = {"event", TEXTOID},
+		[HISTORY_FROM] = {"from_status", TEXTOID},
+		[HISTORY_TO] = {"to_status", TEXTOID},
+		[HISTORY_DWELL] = {"dwell", INTERVALOID},
+		[HISTORY_ACTOR] = {"actor", TEXTOID},
+		[HISTORY_ROLE] = {"role", TEXTOID},
+		[HISTORY_NOTE] = {"note", TEXTOID},
+	};
+	Relation	history;
+	TupleDesc	desc;
+	Oid			relid;
+	int			ncolumns;
+
+	if (recorder->tgnargs != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("trigger \"%s\" of table %s needs one argument", recorder->tgname,
+						crm_relation_name(rel)),
+				 errhint("crm_record_event('order_events') writes into the table of that name in the same schema.")));
+	relid = get_relname_relid(recorder->tgargs[0], RelationGetNamespace(rel));
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("event table \"%s\" of table %s does not exist", recorder->tgargs[0],
+						crm_relation_name(rel))));
+
+	history = table_open(relid, AccessShareLock);
+	desc = RelationGetDescr(history);
+	if (history->rd_rel->relkind != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("event table %s is not an ordinary table", crm_relation_name(history))));
+
+	door->history_relid = relid;
+	for (int i = HISTORY_SEQ; i < HISTORY_NCOLUMNS; i++)
+		door->history[i] = crm_column(history, columns[i].name, columns[i].type);
+	door->history[HISTORY_KEY] = primary_key_column(history, &ncolumns);
+	if (ncolumns != 2 ||
+		TupleDescAttr(desc, door->history[HISTORY_KEY] - 1)->atttypid != door->key_type)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("the primary key of event table %s is not the key of table %s and a number",
+						crm_relation_name(history), crm_relation_name(rel))));
+
+	door->history_has_defaults = false;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		bool		ours = false;
+
+		for (int j = 0; j < HISTORY_NCOLUMNS; j++)
+			ours |= door->history[j] == att->attnum;
+		if (!ours && !att->attisdropped && !att->attgenerated &&
+			(att->atthasdef || att->attidentity))
+			door->history_has_defaults = true;
+	}
+	table_close(history, AccessShareLock);
+
+	door->row_may_be_gone = has_foreign_after_triggers(rel, recorder);
+	door->has_history = true;
+}
+
+static void
+build_door(Door *door, Relation rel)
+{
+	const Trigger *enforcer = find_trigger(rel, crm_enforce_workflow);
+	const Trigger *recorder = find_trigger(rel, crm_record_event);
+	int			ncolumns;
+
+	if (enforcer == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no workflow is attached to table %s", crm_relation_name(rel)),
+				 errdetail("It has no trigger that calls crm_enforce_workflow().")));
+	if (enforcer->tgnargs < 1 || enforcer->tgnargs > 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("trigger \"%s\" of table %s needs one or two arguments",
+						enforcer->tgname, crm_relation_name(rel)),
+				 errhint("crm_enforce_workflow('status') takes the workflow from the column \"workflow\", crm_enforce_workflow('status', 'order') names it.")));
+
+	door->status = crm_column(rel, enforcer->tgargs[0], TEXTOID);
+	namestrcpy(&door->status_name, enforcer->tgargs[0]);
+	door->by_column = enforcer->tgnargs == 1;
+	if (door->by_column)
+		door->workflow = crm_column(rel, "workflow", TEXTOID);
+	else
+		namestrcpy(&door->fixed_workflow, enforcer->tgargs[1]);
+	door->status_since = crm_column(rel, "status_since", TIMESTAMPTZOID);
+	door->version = crm_column(rel, "version", INT4OID);
+	door->key = primary_key_column(rel, &ncolumns);
+	if (ncolumns != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("table %s has no primary key of one column", crm_relation_name(rel)),
+				 errdetail("A workflow is attached to it, and its history names rows by that key.")));
+	door->key_name = TupleDescAttr(RelationGetDescr(rel), door->key - 1)->attname;
+	door->key_type = TupleDescAttr(RelationGetDescr(rel), door->key - 1)->atttypid;
+	get_typlenbyval(door->key_type, &door->key_len, &door->key_byval);
+
+	door->has_history = false;
+	door->history_relid = InvalidOid;
+	if (recorder != NULL)
+		build_history(door, rel, recorder);
+}
+
+Door *
+crm_door_get(Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+	Door	   *door;
+	bool		found;
+
+	if (doors == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(Door);
+		ctl.hcxt = TopMemoryContext;
+		doors = hash_create("crm doors", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	door = hash_search(doors, &relid, HASH_ENTER, &found);
+	if (!found)
+	{
+		door->valid = false;
+		door->history_relid = InvalidOid;
+	}
+	/* Building opens relations, which may bring news that outdates it at once. */
+	while (!door->valid)
+	{
+		door->valid = true;
+		PG_TRY();
+		{
+			build_door(door, rel);
+		}
+		PG_CATCH();
+		{
+			door->valid = false;
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+	}
+	return door;
+}
+
+char *
+crm_row_name(const Door *door, Relation rel, Datum key)
+{
+	Oid			output;
+	bool		isvarlena;
+	char	   *key_text;
+
+	getTypeOutputInfo(door->key_type, &output, &isvarlena);
+	key_text = OidOutputFunctionCall(output, key);
+	if (strcmp(RelationGetRelationName(rel), "orders") == 0 &&
+		RelationGetNamespace(rel) == get_namespace_oid(CRM_SCHEMA, true))
+		return psprintf("order %s", key_text);
+	return psprintf("row \"%s\" of table %s", key_text, crm_relation_name(rel));
+}
+
+CrmStep *
+crm_step_for(const Door *door, Datum key)
+{
+	CrmStep    *step = crm_current_step;
+
+	if (step != NULL && step->relid == door->relid &&
+		datumIsEqual(step->key, key, door->key_byval, door->key_len))
+		return step;
+	return NULL;
+}
+
+/* The name of the workflow that a row follows */
+static text *
+row_workflow_name(const Door *door, Relation rel, HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		value;
+
+	if (!door->by_column)
+		return cstring_to_text(NameStr(door->fixed_workflow));
+	value = crm_get(tuple, door->workflow, rel, &isnull);
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("null value in column \"workflow\" of table %s", crm_relation_name(rel)),
+				 errdetail("Without a workflow no status is valid.")));
+	return DatumGetTextPP(value);
+}
+
+const Workflow *
+crm_row_workflow(const Door *door, Relation rel, HeapTuple tuple)
+{
+	return crm_workflow_get(row_workflow_name(door, rel, tuple));
+}
+
+char *
+crm_row_workflow_name(const Door *door, Relation rel, HeapTuple tuple)
+{
+	return text_to_cstring(row_workflow_name(door, rel, tuple));
+}
+
+int
+crm_row_state(const Door *door, Relation rel, HeapTuple tuple, const Workflow *w)
+{
+	bool		isnull;
+	Datum		status = crm_get(tuple, door->status, rel, &isnull);
+	text	   *name;
+	int			state;
+	char	   *status_text;
+	const char *similar;
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("null value in column \"%s\" of table %s", NameStr(door->status_name),
+						crm_relation_name(rel)),
+				 errdetail("A row with a workflow is always in one of its states.")));
+	name = DatumGetTextPP(status);
+	state = crm_workflow_find_state(w, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	if (state >= 0)
+		return state;
+
+	status_text = text_to_cstring(name);
+	similar = crm_workflow_similar_state(w, status_text);
+	ereport(ERROR,
+			(errcode(ERRCODE_CRM_UNKNOWN_STATUS),
+			 errmsg("workflow \"%s\" has no status \"%s\"",
+					crm_row_workflow_name(door, rel, tuple), status_text),
+			 errdetail("It has: %s.", crm_workflow_list_states(w)),
+			 similar ? errhint("Did you mean \"%s\"?", similar) : 0));
+}

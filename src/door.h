@@ -1,0 +1,104 @@
+/*
+ * door.h
+ *		The door of a table: where its triggers find status, version and history.
+ */
+#ifndef CRM_DOOR_H
+#define CRM_DOOR_H
+
+#include "crm.h"
+
+#include "access/attnum.h"
+#include "access/htup.h"
+#include "utils/rel.h"
+
+#include "workflow.h"
+
+/* Columns of an event table, in the order in which a row is filled. */
+typedef enum HistoryColumn
+{
+	HISTORY_KEY,				/* first column of the primary key */
+	HISTORY_SEQ,
+	HISTORY_AT,
+	HISTORY_EVENT,
+	HISTORY_FROM,
+	HISTORY_TO,
+	HISTORY_DWELL,
+	HISTORY_ACTOR,
+	HISTORY_ROLE,
+	HISTORY_NOTE,
+	HISTORY_NCOLUMNS
+} HistoryColumn;
+
+/*
+ * What is known of a table with a workflow. Kept in a hash by relation, rebuilt
+ * in place when the relation changes. Plain values only: nobody ever holds a
+ * pointer from here into memory that a rebuild would free.
+ */
+typedef struct Door
+{
+	Oid			relid;			/* hash key */
+	bool		valid;
+	bool		by_column;		/* each row names its workflow in a column */
+	NameData	status_name;
+	NameData	key_name;
+	NameData	fixed_workflow; /* name, if not by_column */
+	AttrNumber	key;			/* the primary key's only column */
+	AttrNumber	status;
+	AttrNumber	status_since;
+	AttrNumber	version;
+	AttrNumber	workflow;		/* if by_column */
+	Oid			key_type;
+	int16		key_len;
+	bool		key_byval;
+
+	/* history, if there is a crm_record_event trigger */
+	bool		has_history;
+	bool		history_has_defaults;	/* columns that are not ours, with a default */
+	bool		row_may_be_gone;	/* other AFTER triggers could delete the row first */
+	Oid			history_relid;
+	AttrNumber	history[HISTORY_NCOLUMNS];
+} Door;
+
+/*
+ * One step on its way: crm_advance_order() says what it wants, the BEFORE trigger
+ * finds out what that means for the row as locked, the AFTER trigger records it.
+ */
+typedef struct CrmStep
+{
+	struct CrmStep *outer;		/* the step in whose triggers this one was made */
+	Oid			relid;
+	Datum		key;
+	const char *event;
+	text	   *note;			/* NULL if none */
+	MemoryContext context;		/* for to_status */
+
+	bool		resolved;		/* the BEFORE trigger has seen the row */
+	int32		version;		/* that the row gets by this step */
+	text	   *to_status;
+} CrmStep;
+
+extern CrmStep *crm_current_step;
+
+/* The door of an open relation; an error if no workflow is attached to it. */
+extern Door *crm_door_get(Relation rel);
+
+/* What people call the row: order 42, or row "42" of table crm.tickets */
+extern char *crm_row_name(const Door *door, Relation rel, Datum key);
+
+/* The step on its way if it is about this row, else NULL */
+extern CrmStep *crm_step_for(const Door *door, Datum key);
+
+/* The workflow that a row follows, and its name */
+extern const Workflow *crm_row_workflow(const Door *door, Relation rel, HeapTuple tuple);
+extern char *crm_row_workflow_name(const Door *door, Relation rel, HeapTuple tuple);
+
+/* Number of a row's status in its workflow; an error if it has no such state */
+extern int	crm_row_state(const Door *door, Relation rel, HeapTuple tuple, const Workflow *w);
+
+extern void crm_door_init(void);
+
+/* The trigger functions, to know our triggers by */
+extern PGDLLEXPORT Datum crm_enforce_workflow(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum crm_record_event(PG_FUNCTION_ARGS);
+
+#endif							/* CRM_DOOR_H */

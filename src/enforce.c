@@ -1,0 +1,278 @@
+/*
+ * enforce.c
+ *		The BEFORE trigger: a status changes only along its workflow.
+ *
+ * The only place where a step is decided. It sees the row as locked, so what it
+ * finds cannot be changed by anybody else any more.
+ */
+#include "crm.h"
+
+#include "access/htup_details.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "catalog.h"
+#include "door.h"
+#include "trigger.h"
+
+PG_FUNCTION_INFO_V1(crm_enforce_workflow);
+
+/* What the trigger changes in a row: at most status, version and status_since. */
+typedef struct Changes
+{
+	int			n;
+	int			columns[3];
+	Datum		values[3];
+	bool		nulls[3];
+} Changes;
+
+static void
+change(Changes *changes, AttrNumber column, Datum value)
+{
+	changes->columns[changes->n] = column;
+	changes->values[changes->n] = value;
+	changes->nulls[changes->n] = false;
+	changes->n++;
+}
+
+static HeapTuple
+apply(const Changes *changes, HeapTuple tuple, Relation rel)
+{
+	/* the function does not change the arrays, it is older than const */
+	Changes    *c = (Changes *) changes;
+
+	return heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), c->n,
+									 c->columns, c->values, c->nulls);
+}
+
+static void
+refuse_edit(const Door *door, Relation rel, Datum key, const char *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CRM_KEPT_BY_MACHINE),
+			 errmsg("column \"%s\" of %s is kept by the database", column,
+					crm_row_name(door, rel, key)),
+			 errhint("Leave the column out of the statement.")));
+}
+
+static void
+refuse_step(const Door *door, Relation rel, HeapTuple tuple, Datum key,
+			const Workflow *w, int from, const char *what)
+{
+	char	   *exits = crm_workflow_list_exits(w, from);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_CRM_NOT_ALLOWED_FROM_HERE),
+			 errmsg("%s cannot %s", crm_row_name(door, rel, key), what),
+			 errdetail("Its status is \"%s\", in workflow \"%s\".", WF_STATE_NAME(w, from),
+					   crm_row_workflow_name(door, rel, tuple)),
+			 exits[0] != '\0' ?
+			 errhint("Possible events from here: %s.", exits) :
+			 errhint("No event is possible from here.")));
+}
+
+/* The exit that an event takes from a state; an error if there is none. */
+static const WfEdge *
+find_exit(const Door *door, Relation rel, HeapTuple tuple, Datum key,
+		  const Workflow *w, int from, const char *event_name)
+{
+	int			event = crm_workflow_find_event(w, event_name, strlen(event_name));
+	const WfEdge *exit;
+
+	if (event < 0)
+	{
+		const char *similar = crm_workflow_similar_event(w, event_name);
+		char	   *exits = crm_workflow_list_exits(w, from);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_UNKNOWN_EVENT),
+				 errmsg("workflow \"%s\" has no event \"%s\"",
+						crm_row_workflow_name(door, rel, tuple), event_name),
+				 errdetail("The status of %s is \"%s\".", crm_row_name(door, rel, key),
+						   WF_STATE_NAME(w, from)),
+				 similar ? errhint("Did you mean \"%s\"?", similar) :
+				 exits[0] != '\0' ? errhint("Possible events from here: %s.", exits) :
+				 errhint("No event is possible from here.")));
+	}
+	exit = crm_workflow_find_exit(w, from, event);
+	if (exit == NULL)
+		refuse_step(door, rel, tuple, key, w, from, psprintf("take the event \"%s\"", event_name));
+	return exit;
+}
+
+static void
+check_no_infinity(TimestampTz at)
+{
+	if (TIMESTAMP_NOT_FINITE(at))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("column \"status_since\" cannot be infinite")));
+}
+
+/*
+ * A row starts in the initial state, or in the one that was given: whether a
+ * later one is allowed is decided when the row is really there (record.c), as
+ * INSERT … ON CONFLICT DO UPDATE passes here with a row that never will be.
+ */
+static HeapTuple
+enforce_insert(const Door *door, Relation rel, HeapTuple new)
+{
+	const Workflow *w = crm_row_workflow(door, rel, new);
+	Changes		changes = {0};
+	bool		isnull;
+	bool		given;
+	Datum		since;
+
+	(void) crm_get(new, door->status, rel, &isnull);
+	if (isnull)
+		change(&changes, door->status, CStringGetTextDatum(WF_STATE_NAME(w, 0)));
+	else
+		(void) crm_row_state(door, rel, new, w);
+
+	/* When an import says since when, it is taken at its word. */
+	since = crm_get(new, door->status_since, rel, &isnull);
+	given = !isnull && crm_owns_relation(RelationGetRelid(rel), GetUserId());
+	if (given)
+		check_no_infinity(DatumGetTimestampTz(since));
+	else
+		change(&changes, door->status_since, TimestampTzGetDatum(GetCurrentTimestamp()));
+	change(&changes, door->version, Int32GetDatum(1));
+	return apply(&changes, new, rel);
+}
+
+/* Who may move a row to another workflow could give it any status. */
+static void
+check_workflow_change(const Door *door, Relation rel, HeapTuple old, HeapTuple new, Datum key)
+{
+	char	   *from;
+	char	   *to;
+
+	if (!door->by_column)
+		return;
+	from = crm_row_workflow_name(door, rel, old);
+	to = crm_row_workflow_name(door, rel, new);
+	if (strcmp(from, to) != 0 && !crm_owns_relation(RelationGetRelid(rel), GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("%s cannot be moved from workflow \"%s\" to \"%s\"",
+						crm_row_name(door, rel, key), from, to),
+				 errdetail("Only the owner of table %s may do that.", crm_relation_name(rel))));
+}
+
+static HeapTuple
+enforce_update(const Door *door, Relation rel, HeapTuple old, HeapTuple new)
+{
+	bool		isnull;
+	Datum		key = crm_get(old, door->key, rel, &isnull);
+	CrmStep    *step = crm_step_for(door, key);
+	text	   *old_status = DatumGetTextPP(crm_get(old, door->status, rel, &isnull));
+	Datum		new_status_datum;
+	TimestampTz old_since = DatumGetTimestampTz(crm_get(old, door->status_since, rel, &isnull));
+	TimestampTz now;
+	int32		old_version = DatumGetInt32(crm_get(old, door->version, rel, &isnull));
+	int32		new_version;
+	bool		same_status;
+	const Workflow *w;
+	int			from;
+	const WfEdge *exit = NULL;
+	Changes		changes = {0};
+
+	if (step != NULL && step->resolved)
+		step = NULL;			/* an UPDATE by another trigger, inside the step */
+
+	new_version = DatumGetInt32(crm_get(new, door->version, rel, &isnull));
+	if (isnull)
+		refuse_edit(door, rel, key, "version");
+	if (DatumGetTimestampTz(crm_get(new, door->status_since, rel, &isnull)) != old_since || isnull)
+		refuse_edit(door, rel, key, "status_since");
+	check_workflow_change(door, rel, old, new, key);
+
+	new_status_datum = crm_get(new, door->status, rel, &isnull);
+	if (isnull)
+		same_status = false;	/* crm_row_state() refuses it below */
+	else
+	{
+		text	   *new_status = DatumGetTextPP(new_status_datum);
+
+		same_status = VARSIZE_ANY_EXHDR(new_status) == VARSIZE_ANY_EXHDR(old_status) &&
+			memcmp(VARDATA_ANY(new_status), VARDATA_ANY(old_status),
+				   VARSIZE_ANY_EXHDR(old_status)) == 0;
+	}
+
+	if (step == NULL && same_status)
+	{
+		if (new_version != old_version)
+			refuse_edit(door, rel, key, "version");
+		return new;
+	}
+	/* the next version is what a client that counts along would write */
+	if (new_version != old_version && new_version != (int64) old_version + 1)
+		refuse_edit(door, rel, key, "version");
+
+	w = crm_row_workflow(door, rel, new);
+	from = crm_row_state(door, rel, old, w);
+	if (step != NULL)
+	{
+		exit = find_exit(door, rel, old, key, w, from, step->event);
+		change(&changes, door->status, CStringGetTextDatum(WF_STATE_NAME(w, exit->to)));
+	}
+	else
+	{
+		int			to = crm_row_state(door, rel, new, w);
+
+		if (crm_workflow_find_step(w, from, to) == NULL)
+			refuse_step(door, rel, old, key, w, from,
+						psprintf("become \"%s\"", WF_STATE_NAME(w, to)));
+	}
+
+	if (old_version == PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("%s cannot take more than %d steps", crm_row_name(door, rel, key), old_version)));
+	/* A clock that was set back does not turn the order of the history round. */
+	now = GetCurrentTimestamp();
+	change(&changes, door->status_since, TimestampTzGetDatum(Max(now, old_since)));
+	change(&changes, door->version, Int32GetDatum(old_version + 1));
+
+	if (step != NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(step->context);
+
+		step->to_status = cstring_to_text(WF_STATE_NAME(w, exit->to));
+		MemoryContextSwitchTo(caller);
+		step->version = old_version + 1;
+		step->resolved = true;
+	}
+	return apply(&changes, new, rel);
+}
+
+/*
+ * crm_enforce_workflow(status_column [, workflow]) returns trigger
+ *
+ * BEFORE INSERT OR UPDATE row trigger. The status in that column starts in the
+ * initial state of the workflow and changes only along its edges; version counts
+ * the steps, status_since dates the last one. The workflow is named by the second
+ * argument, or row by row by the column "workflow".
+ *
+ * Errors: SL001 to SL010 of errors.h as they apply, 42501 for a change of the
+ * workflow of a row by anybody but the owner, 55000 and 42xxx for a table that
+ * is not fit, 39P01 if not called as such a trigger.
+ */
+Datum
+crm_enforce_workflow(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_enforce_workflow",
+											CRM_TRIGGER_BEFORE_ROW);
+	Relation	rel = trigger->tg_relation;
+	const Door *door = crm_door_get(rel);
+	HeapTuple	result;
+
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		result = enforce_insert(door, rel, trigger->tg_trigtuple);
+	else
+		result = enforce_update(door, rel, trigger->tg_trigtuple, trigger->tg_newtuple);
+	return PointerGetDatum(result);
+}

@@ -1,0 +1,34 @@
+/*
+ * errors.h
+ *		SQLSTATE class SL ("sales"): what a client may want to tell apart.
+ *
+ * The SQL standard leaves classes that begin with I to Z to the implementation,
+ * and PostgreSQL uses none that begins with S. Keep the table in README.md in
+ * step. Numbers are never reused.
+ */
+#ifndef CRM_ERRORS_H
+#define CRM_ERRORS_H
+
+#include "utils/elog.h"
+
+/* There is no such order (or row), or the role may not see it. */
+#define ERRCODE_CRM_NO_SUCH_ROW				MAKE_SQLSTATE('S', 'L', '0', '0', '1')
+/* The workflow has no event of that name at all. */
+#define ERRCODE_CRM_UNKNOWN_EVENT			MAKE_SQLSTATE('S', 'L', '0', '0', '2')
+/* The step exists, but not from the status that the row has. */
+#define ERRCODE_CRM_NOT_ALLOWED_FROM_HERE	MAKE_SQLSTATE('S', 'L', '0', '0', '3')
+/* SL004 is kept for: the condition of the step is not met (guards). */
+/* SL005 is kept for: changed by somebody else (expected_version). */
+/* SL006 is kept for: refund above what was paid. */
+/* The workflow has no status of that name. */
+#define ERRCODE_CRM_UNKNOWN_STATUS			MAKE_SQLSTATE('S', 'L', '0', '0', '7')
+/* Only the table's owner may insert a row in a later status. */
+#define ERRCODE_CRM_LATER_STATUS			MAKE_SQLSTATE('S', 'L', '0', '0', '8')
+/* There is no workflow of that name. */
+#define ERRCODE_CRM_NO_SUCH_WORKFLOW		MAKE_SQLSTATE('S', 'L', '0', '0', '9')
+/* A column that only the machine writes was changed by hand. */
+#define ERRCODE_CRM_KEPT_BY_MACHINE			MAKE_SQLSTATE('S', 'L', '0', '1', '0')
+/* History was changed by hand. */
+#define ERRCODE_CRM_HISTORY_PROTECTED		MAKE_SQLSTATE('S', 'L', '0', '1', '1')
+
+#endif							/* CRM_ERRORS_H */

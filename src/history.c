@@ -1,0 +1,156 @@
+/*
+ * history.c
+ *		Appends a row to an event table, past SQL but not past the table's own
+ *		rules: constraints, indexes, generated columns, defaults and row triggers
+ *		of the user's making all hold.
+ */
+#include "crm.h"
+
+#include "access/table.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "catalog.h"
+#include "history.h"
+
+static void
+put(TupleTableSlot *slot, const Door *door, HistoryColumn column, Datum value, bool isnull)
+{
+	slot->tts_values[door->history[column] - 1] = value;
+	slot->tts_isnull[door->history[column] - 1] = isnull;
+}
+
+/* Columns that the user has added get their defaults. */
+static void
+put_defaults(TupleTableSlot *slot, const Door *door, Relation history, EState *estate)
+{
+	TupleDesc	desc = RelationGetDescr(history);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		bool		ours = false;
+		Node	   *expression;
+
+		for (int j = 0; j < HISTORY_NCOLUMNS; j++)
+			ours |= door->history[j] == att->attnum;
+		if (ours || att->attisdropped || att->attgenerated)
+			continue;
+		expression = build_column_default(history, att->attnum);
+		if (expression != NULL)
+			slot->tts_values[i] =
+				ExecEvalExprSwitchContext(ExecPrepareExpr((Expr *) expression, estate),
+										  GetPerTupleExprContext(estate), &slot->tts_isnull[i]);
+	}
+}
+
+static void
+fill(TupleTableSlot *slot, const Door *door, Relation history, EState *estate,
+	 const HistoryRow *row)
+{
+	char	   *role = GetUserNameFromId(GetOuterUserId(), false);
+	const char *actor = crm_actor != NULL && crm_actor[0] != '\0' ? crm_actor : role;
+	Datum		dwell = (Datum) 0;
+
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
+	if (door->history_has_defaults)
+		put_defaults(slot, door, history, estate);
+	if (row->from != NULL)
+		dwell = DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(row->at),
+									TimestampTzGetDatum(row->left_at));
+	put(slot, door, HISTORY_KEY, row->key, false);
+	put(slot, door, HISTORY_SEQ, Int32GetDatum(row->seq), false);
+	put(slot, door, HISTORY_AT, TimestampTzGetDatum(row->at), false);
+	put(slot, door, HISTORY_EVENT, PointerGetDatum(row->event), false);
+	put(slot, door, HISTORY_FROM, PointerGetDatum(row->from), row->from == NULL);
+	put(slot, door, HISTORY_TO, PointerGetDatum(row->to), false);
+	put(slot, door, HISTORY_DWELL, dwell, row->from == NULL);
+	put(slot, door, HISTORY_ACTOR, CStringGetTextDatum(actor), false);
+	put(slot, door, HISTORY_ROLE, CStringGetTextDatum(role), false);
+	put(slot, door, HISTORY_NOTE, PointerGetDatum(row->note), row->note == NULL);
+	ExecStoreVirtualTuple(slot);
+}
+
+/*
+ * The row that the event belongs to has just been written by this transaction
+ * and cannot go away before it ends, so its foreign key holds: leave that check
+ * out. The relation info owns a copy of the triggers, we may change it.
+ */
+static void
+leave_out_key_check(ResultRelInfo *info, Oid parent)
+{
+	TriggerDesc *triggers = info->ri_TrigDesc;
+	bool		any_left = false;
+
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		Trigger    *trigger = &triggers->triggers[i];
+
+		if (trigger->tgfoid == F_RI_FKEY_CHECK_INS && trigger->tgconstrrelid == parent)
+			trigger->tgenabled = TRIGGER_DISABLED;
+		else if (TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_INSERT(trigger->tgtype))
+			any_left = true;
+	}
+	if (!any_left)
+		info->ri_TrigDesc = NULL;
+}
+
+void
+crm_history_append(Relation rel, const Door *door, const HistoryRow *row)
+{
+	Oid			owner = rel->rd_rel->relowner;
+	Relation	history = table_open(door->history_relid, RowExclusiveLock);
+	EState	   *estate;
+	ResultRelInfo *info;
+	TupleTableSlot *slot;
+	Oid			caller;
+	int			security;
+
+	/*
+	 * Or a table of one's own, with our trigger on it, would write into anybody's
+	 * history.
+	 */
+	if (history->rd_rel->relowner != owner && !crm_owns_relation(door->history_relid, owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the owner of table %s does not own its event table %s",
+						crm_relation_name(rel), crm_relation_name(history)),
+				 errhint("Give both tables the same owner.")));
+
+	/* As foreign-key triggers do: what the row sets off runs as the owner. */
+	GetUserIdAndSecContext(&caller, &security);
+	SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE);
+
+	estate = CreateExecutorState();
+	info = makeNode(ResultRelInfo);
+	InitResultRelInfo(info, history, 1, NULL, 0);
+	if (info->ri_TrigDesc != NULL && !door->row_may_be_gone)
+		leave_out_key_check(info, RelationGetRelid(rel));
+	ExecOpenIndices(info, false);
+	slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(history), &TTSOpsVirtual);
+	fill(slot, door, history, estate, row);
+
+	if (info->ri_TrigDesc != NULL)
+		AfterTriggerBeginQuery();
+	ExecSimpleRelationInsert(info, estate, slot);
+	if (info->ri_TrigDesc != NULL)
+		AfterTriggerEndQuery(estate);
+
+	ExecCloseIndices(info);
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	FreeExecutorState(estate);
+	SetUserIdAndSecContext(caller, security);
+	/* the lock stays until the end of the transaction */
+	table_close(history, NoLock);
+}

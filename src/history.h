@@ -1,0 +1,29 @@
+/*
+ * history.h
+ *		Appends a row to an event table.
+ */
+#ifndef CRM_HISTORY_H
+#define CRM_HISTORY_H
+
+#include "crm.h"
+
+#include "datatype/timestamp.h"
+#include "utils/rel.h"
+
+#include "door.h"
+
+typedef struct HistoryRow
+{
+	Datum		key;
+	int32		seq;
+	TimestampTz at;
+	text	   *event;
+	text	   *from;			/* NULL for the first one */
+	text	   *to;
+	TimestampTz left_at;		/* when from was reached, if there is a from */
+	text	   *note;			/* NULL if none */
+} HistoryRow;
+
+extern void crm_history_append(Relation rel, const Door *door, const HistoryRow *row);
+
+#endif							/* CRM_HISTORY_H */

@@ -1,0 +1,163 @@
+/*
+ * record.c
+ *		The AFTER trigger: each step becomes a row of the event table.
+ */
+#include "crm.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "catalog.h"
+#include "door.h"
+#include "history.h"
+#include "trigger.h"
+
+PG_FUNCTION_INFO_V1(crm_record_event);
+PG_FUNCTION_INFO_V1(crm_protect_history);
+
+static int32
+get_version(const Door *door, Relation rel, HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		value = crm_get(tuple, door->version, rel, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+/*
+ * Another BEFORE trigger, one that ran later than ours, has changed what ours
+ * had decided.
+ */
+static void
+refuse_changed_behind(const Door *door, Relation rel, Datum key)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CRM_KEPT_BY_MACHINE),
+			 errmsg("status or version of %s was changed behind its workflow",
+					crm_row_name(door, rel, key)),
+			 errdetail("Another BEFORE trigger of table %s has changed the row after crm_enforce_workflow() had.",
+					   crm_relation_name(rel)),
+			 errhint("Triggers fire in order of their names; a trigger that changes the status must come first.")));
+}
+
+static void
+record_insert(const Door *door, Relation rel, HeapTuple new, HistoryRow *row)
+{
+	const Workflow *w = crm_row_workflow(door, rel, new);
+	int			state = crm_row_state(door, rel, new, w);
+
+	if (row->seq != 1)
+		refuse_changed_behind(door, rel, row->key);
+	/* the owner may: an import brings orders that are on their way already */
+	if (state != 0 && !crm_owns_relation(RelationGetRelid(rel), GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_LATER_STATUS),
+				 errmsg("%s cannot be inserted with status \"%s\"",
+						crm_row_name(door, rel, row->key), WF_STATE_NAME(w, state)),
+				 errdetail("Workflow \"%s\" starts with \"%s\".",
+						   crm_row_workflow_name(door, rel, new), WF_STATE_NAME(w, 0)),
+				 errhint("Leave the status out, and take the steps one by one; only the owner of table %s may import rows in a later status.",
+						 crm_relation_name(rel))));
+	row->event = cstring_to_text(state == 0 ? "create" : "import");
+}
+
+/* Returns false if the update was no step. */
+static bool
+record_update(const Door *door, Relation rel, HeapTuple old, HeapTuple new, HistoryRow *row)
+{
+	bool		isnull;
+	text	   *old_status = DatumGetTextPP(crm_get(old, door->status, rel, &isnull));
+	int32		old_version = get_version(door, rel, old);
+	CrmStep    *step = crm_step_for(door, row->key);
+
+	if (row->seq == old_version &&
+		VARSIZE_ANY_EXHDR(old_status) == VARSIZE_ANY_EXHDR(row->to) &&
+		memcmp(VARDATA_ANY(old_status), VARDATA_ANY(row->to), VARSIZE_ANY_EXHDR(old_status)) == 0)
+		return false;
+
+	row->from = old_status;
+	row->left_at = DatumGetTimestampTz(crm_get(old, door->status_since, rel, &isnull));
+	if (row->seq != (int64) old_version + 1)
+		refuse_changed_behind(door, rel, row->key);
+	if (step != NULL && step->resolved && step->version == row->seq)
+	{
+		if (VARSIZE_ANY_EXHDR(step->to_status) != VARSIZE_ANY_EXHDR(row->to) ||
+			memcmp(VARDATA_ANY(step->to_status), VARDATA_ANY(row->to),
+				   VARSIZE_ANY_EXHDR(row->to)) != 0)
+			refuse_changed_behind(door, rel, row->key);
+		row->event = cstring_to_text(step->event);
+		row->note = step->note;
+	}
+	else
+	{
+		const Workflow *w = crm_row_workflow(door, rel, new);
+		const WfEdge *edge = crm_workflow_find_step(w, crm_row_state(door, rel, old, w),
+													crm_row_state(door, rel, new, w));
+
+		if (edge == NULL)
+			refuse_changed_behind(door, rel, row->key);
+		row->event = cstring_to_text(WF_EVENT_NAME(w, edge->event));
+	}
+	return true;
+}
+
+/*
+ * crm_record_event(event_table) returns trigger
+ *
+ * AFTER INSERT OR UPDATE row trigger beside crm_enforce_workflow(): writes the
+ * creation and each step into the event table of that name, in the schema of the
+ * trigger's table, with the rights of the table's owner. A row inserted in a
+ * later state, by anybody but the owner, ends here.
+ *
+ * Errors: SL008 for that, SL010 if another trigger has changed the status, 42501
+ * if the event table has another owner, 39P01 if not called as such a trigger.
+ */
+Datum
+crm_record_event(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_record_event", CRM_TRIGGER_AFTER_ROW);
+	Relation	rel = trigger->tg_relation;
+	const Door *door = crm_door_get(rel);
+	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
+	HeapTuple	new = is_insert ? trigger->tg_trigtuple : trigger->tg_newtuple;
+	HistoryRow	row = {0};
+	bool		isnull;
+
+	row.key = crm_get(new, door->key, rel, &isnull);
+	row.seq = get_version(door, rel, new);
+	row.at = DatumGetTimestampTz(crm_get(new, door->status_since, rel, &isnull));
+	row.to = DatumGetTextPP(crm_get(new, door->status, rel, &isnull));
+	if (is_insert)
+		record_insert(door, rel, new, &row);
+	else if (!record_update(door, rel, trigger->tg_trigtuple, new, &row))
+		PG_RETURN_POINTER(NULL);
+	crm_history_append(rel, door, &row);
+	PG_RETURN_POINTER(NULL);
+}
+
+/*
+ * crm_protect_history() returns trigger
+ *
+ * BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE statement trigger of an event
+ * table: only its owner changes history by hand. The machine's own rows do not
+ * come by statement. Errors: SL011, 39P01 if not called as such a trigger.
+ */
+Datum
+crm_protect_history(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_protect_history",
+											CRM_TRIGGER_BEFORE_STATEMENT);
+	Relation	rel = trigger->tg_relation;
+
+	if (!crm_owns_relation(RelationGetRelid(rel), GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_HISTORY_PROTECTED),
+				 errmsg("history in table %s cannot be changed by hand", crm_relation_name(rel)),
+				 errdetail("Role \"%s\" does not own the table.", GetUserNameFromId(GetUserId(), false)),
+				 errhint("Steps are recorded by the database when the status changes.")));
+	PG_RETURN_POINTER(NULL);
+}

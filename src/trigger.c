@@ -1,0 +1,49 @@
+/*
+ * trigger.c
+ *		What our trigger functions share.
+ */
+#include "crm.h"
+
+#include "trigger.h"
+
+TriggerData *
+crm_trigger_data(FunctionCallInfo fcinfo, const char *name, CrmTriggerKind kind)
+{
+	static const char *const wanted[] = {
+		"BEFORE INSERT OR UPDATE FOR EACH ROW",
+		"AFTER INSERT OR UPDATE FOR EACH ROW",
+		"BEFORE FOR EACH STATEMENT",
+		"AFTER"
+	};
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	bool		fits = false;
+
+	if (CALLED_AS_TRIGGER(fcinfo))
+	{
+		TriggerEvent event = trigger->tg_event;
+		bool		row_write = TRIGGER_FIRED_FOR_ROW(event) &&
+			(TRIGGER_FIRED_BY_INSERT(event) || TRIGGER_FIRED_BY_UPDATE(event));
+
+		switch (kind)
+		{
+			case CRM_TRIGGER_BEFORE_ROW:
+				fits = TRIGGER_FIRED_BEFORE(event) && row_write;
+				break;
+			case CRM_TRIGGER_AFTER_ROW:
+				fits = TRIGGER_FIRED_AFTER(event) && row_write;
+				break;
+			case CRM_TRIGGER_BEFORE_STATEMENT:
+				fits = TRIGGER_FIRED_BEFORE(event) && TRIGGER_FIRED_FOR_STATEMENT(event);
+				break;
+			case CRM_TRIGGER_AFTER:
+				fits = TRIGGER_FIRED_AFTER(event);
+				break;
+		}
+	}
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function %s() was not called as the trigger that it is for", name),
+				 errhint("Use it in CREATE TRIGGER … %s.", wanted[kind])));
+	return trigger;
+}

@@ -1,0 +1,32 @@
+/*
+ * trigger.h
+ *		What our trigger functions share.
+ */
+#ifndef CRM_TRIGGER_H
+#define CRM_TRIGGER_H
+
+#include "crm.h"
+
+#include "access/htup_details.h"
+#include "commands/trigger.h"
+#include "utils/rel.h"
+
+typedef enum CrmTriggerKind
+{
+	CRM_TRIGGER_BEFORE_ROW,		/* FOR EACH ROW, INSERT or UPDATE */
+	CRM_TRIGGER_AFTER_ROW,
+	CRM_TRIGGER_BEFORE_STATEMENT,	/* any event */
+	CRM_TRIGGER_AFTER			/* any event, row or statement */
+} CrmTriggerKind;
+
+/* The trigger's data, after a check that it is called as one of that kind. */
+extern TriggerData *crm_trigger_data(FunctionCallInfo fcinfo, const char *name,
+									 CrmTriggerKind kind);
+
+static inline Datum
+crm_get(HeapTuple tuple, AttrNumber column, Relation rel, bool *isnull)
+{
+	return heap_getattr(tuple, column, RelationGetDescr(rel), isnull);
+}
+
+#endif							/* CRM_TRIGGER_H */

@@ -1,0 +1,150 @@
+/*
+ * workflow_lookup.c
+ *		Short searches in a compiled workflow, and the lists that its errors show.
+ */
+#include "crm.h"
+
+#include "miscadmin.h"
+#include "utils/varlena.h"
+
+#include "workflow.h"
+
+/* How many names an error lists before it says how many more there are. */
+#define MAX_LISTED	20
+
+/* As strcmp, for a name that need not end with a NUL. */
+static int
+compare_name(const char *name, int len, const char *other)
+{
+	int			cmp = strncmp(name, other, len);
+
+	return cmp != 0 ? cmp : (other[len] == '\0' ? 0 : -1);
+}
+
+int
+crm_workflow_find_state(const Workflow *w, const char *name, int len)
+{
+	const WfState *states = WF_STATES(w);
+	int			low = 0;
+	int			high = w->nstates - 1;
+
+	while (low <= high)
+	{
+		int			middle = (low + high) / 2;
+		int			state = states[middle].by_name;
+		int			cmp = compare_name(name, len, WF_STATE_NAME(w, state));
+
+		if (cmp == 0)
+			return state;
+		if (cmp < 0)
+			high = middle - 1;
+		else
+			low = middle + 1;
+	}
+	return -1;
+}
+
+int
+crm_workflow_find_event(const Workflow *w, const char *name, int len)
+{
+	for (int i = 0; i < w->nevents; i++)
+		if (compare_name(name, len, WF_EVENT_NAME(w, i)) == 0)
+			return i;
+	return -1;
+}
+
+/* The exit of a state by an event, NULL if there is none. */
+const WfEdge *
+crm_workflow_find_exit(const Workflow *w, int state, int event)
+{
+	const WfState *from = &WF_STATES(w)[state];
+	const WfEdge *exits = WF_EDGES(w) + from->first_edge;
+
+	for (int i = 0; i < from->nedges; i++)
+		if (exits[i].event == event)
+			return &exits[i];
+	return NULL;
+}
+
+/* The first exit, in document order, that leads from one state to another. */
+const WfEdge *
+crm_workflow_find_step(const Workflow *w, int from, int to)
+{
+	const WfState *source = &WF_STATES(w)[from];
+	const WfEdge *exits = WF_EDGES(w) + source->first_edge;
+
+	for (int i = 0; i < source->nedges; i++)
+		if (exits[i].to == to)
+			return &exits[i];
+	return NULL;
+}
+
+/* "pending, submitted, paid" */
+char *
+crm_workflow_list_states(const Workflow *w)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	for (int i = 0; i < w->nstates && i < MAX_LISTED; i++)
+		appendStringInfo(&out, "%s\"%s\"", i > 0 ? ", " : "", WF_STATE_NAME(w, i));
+	if (w->nstates > MAX_LISTED)
+		appendStringInfo(&out, " and %d more", w->nstates - MAX_LISTED);
+	return out.data;
+}
+
+/* "pay" (to "paid"), "cancel" (to "cancelled"); empty if there is no exit */
+char *
+crm_workflow_list_exits(const Workflow *w, int state)
+{
+	const WfState *from = &WF_STATES(w)[state];
+	const WfEdge *exits = WF_EDGES(w) + from->first_edge;
+	StringInfoData out;
+
+	initStringInfo(&out);
+	for (int i = 0; i < from->nedges && i < MAX_LISTED; i++)
+		appendStringInfo(&out, "%s\"%s\" (to \"%s\")", i > 0 ? ", " : "",
+						 WF_EVENT_NAME(w, exits[i].event), WF_STATE_NAME(w, exits[i].to));
+	if (from->nedges > MAX_LISTED)
+		appendStringInfo(&out, " and %d more", from->nedges - MAX_LISTED);
+	return out.data;
+}
+
+void
+crm_consider_similar(CrmSimilar *similar, const char *candidate)
+{
+	int			distance;
+
+	/* what the distance function accepts */
+	if (strlen(similar->name) > WF_MAX_NAME)
+		return;
+	CHECK_FOR_INTERRUPTS();
+	distance = varstr_levenshtein_less_equal(similar->name, strlen(similar->name),
+											 candidate, strlen(candidate),
+											 1, 1, 1, similar->distance, true);
+	if (distance < similar->distance)
+	{
+		similar->best = candidate;
+		similar->distance = distance;
+	}
+}
+
+const char *
+crm_workflow_similar_event(const Workflow *w, const char *name)
+{
+	CrmSimilar	similar = CRM_SIMILAR_INIT(name);
+
+	for (int i = 0; i < w->nevents; i++)
+		crm_consider_similar(&similar, WF_EVENT_NAME(w, i));
+	return similar.best;
+}
+
+const char *
+crm_workflow_similar_state(const Workflow *w, const char *name)
+{
+	CrmSimilar	similar = CRM_SIMILAR_INIT(name);
+
+	for (int i = 0; i < w->nstates; i++)
+		crm_consider_similar(&similar, WF_STATE_NAME(w, i));
+	return similar.best;
+}
