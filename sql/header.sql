@@ -1,0 +1,2 @@
+\echo Use "CREATE EXTENSION crm" to load this file. \quit
+
