@@ -89,6 +89,7 @@ refuse_null(const char *argument)
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			 errmsg("%s must not be null", argument),
+			 errdetail("crm_advance_order() was called with a null %s.", argument),
 			 errhint("crm_advance_order(order_id, event, note) needs the first two.")));
 }
 
@@ -127,18 +128,21 @@ advance_row(Relation rel, CrmStep *step)
 					(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 					 errmsg("%s was not advanced", name),
 					 errdetail("Another BEFORE trigger of table %s has suppressed the update.",
-							   crm_relation_name(rel))));
+							   crm_relation_name(rel)),
+					 errhint("Look at the triggers of the table; one of them returns NULL.")));
 		ereport(ERROR,
 				(errcode(ERRCODE_CRM_NO_SUCH_ROW),
 				 errmsg("%s does not exist", name),
 				 errdetail("Table %s has no such row that role \"%s\" may change.",
-						   crm_relation_name(rel), GetUserNameFromId(GetUserId(), false))));
+						   crm_relation_name(rel), GetUserNameFromId(GetUserId(), false)),
+				 errhint("Check the number; row-level security may hide a row.")));
 	}
 	if (!step->resolved)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the workflow trigger of table %s did not fire", crm_relation_name(rel)),
-				 errdetail("It is disabled, or session_replication_role is set.")));
+				 errdetail("It is disabled, or session_replication_role is set."),
+				 errhint("ALTER TABLE %s ENABLE TRIGGER ALL enables it.", crm_relation_name(rel))));
 	SPI_finish();
 }
 

@@ -342,5 +342,6 @@ crm_row_state(const Door *door, Relation rel, HeapTuple tuple, const Workflow *w
 			 errmsg("workflow \"%s\" has no status \"%s\"",
 					crm_row_workflow_name(door, rel, tuple), status_text),
 			 errdetail("It has: %s.", crm_workflow_list_states(w)),
-			 similar ? errhint("Did you mean \"%s\"?", similar) : 0));
+			 similar ? errhint("Did you mean \"%s\"?", similar) :
+			 errhint("Give it one of these.")));
 }

@@ -55,6 +55,7 @@ refuse_edit(const Door *door, Relation rel, Datum key, const char *column)
 			(errcode(ERRCODE_CRM_KEPT_BY_MACHINE),
 			 errmsg("column \"%s\" of %s is kept by the database", column,
 					crm_row_name(door, rel, key)),
+			 errdetail("The statement gives it a value of its own."),
 			 errhint("Leave the column out of the statement.")));
 }
 
@@ -109,7 +110,8 @@ check_no_infinity(TimestampTz at)
 	if (TIMESTAMP_NOT_FINITE(at))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("column \"status_since\" cannot be infinite")));
+				 errmsg("column \"status_since\" cannot be infinite"),
+				 errhint("Leave the column out of the statement.")));
 }
 
 /*
@@ -143,7 +145,10 @@ enforce_insert(const Door *door, Relation rel, HeapTuple new)
 	return apply(&changes, new, rel);
 }
 
-/* Who may move a row to another workflow could give it any status. */
+/*
+ * Who may move a row to another workflow could give it any status. And the
+ * status that it has must be one there.
+ */
 static void
 check_workflow_change(const Door *door, Relation rel, HeapTuple old, HeapTuple new, Datum key)
 {
@@ -154,12 +159,17 @@ check_workflow_change(const Door *door, Relation rel, HeapTuple old, HeapTuple n
 		return;
 	from = crm_row_workflow_name(door, rel, old);
 	to = crm_row_workflow_name(door, rel, new);
-	if (strcmp(from, to) != 0 && !crm_owns_relation(RelationGetRelid(rel), GetUserId()))
+	if (strcmp(from, to) == 0)
+		return;
+	if (!crm_owns_relation(RelationGetRelid(rel), GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("%s cannot be moved from workflow \"%s\" to \"%s\"",
 						crm_row_name(door, rel, key), from, to),
-				 errdetail("Only the owner of table %s may do that.", crm_relation_name(rel))));
+				 errdetail("Role \"%s\" does not own table %s.",
+						   GetUserNameFromId(GetUserId(), false), crm_relation_name(rel)),
+				 errhint("Ask its owner.")));
+	(void) crm_row_state(door, rel, new, crm_row_workflow(door, rel, new));
 }
 
 static HeapTuple

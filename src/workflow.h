@@ -114,8 +114,8 @@ typedef struct CrmSimilar
 	int			distance;
 } CrmSimilar;
 
-/* three edits or more are no typo */
-#define CRM_SIMILAR_INIT(name) {(name), NULL, 3}
+/* three edits or more are no typo, in a short name one or two neither */
+#define CRM_SIMILAR_INIT(name) {(name), NULL, Min(3, (int) strlen(name) / 2 + 1)}
 
 extern void crm_consider_similar(CrmSimilar *similar, const char *candidate);
 extern const char *crm_workflow_similar_event(const Workflow *w, const char *name);

@@ -159,7 +159,8 @@ crm_workflow_get(text *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_CRM_NO_SUCH_WORKFLOW),
 				 errmsg("workflow \"%s\" does not exist", text_to_cstring(name)),
-				 errhint("The workflows are the rows of %s.workflows.", CRM_SCHEMA)));
+				 errdetail("The workflows are the rows of table %s.workflows.", CRM_SCHEMA),
+				 errhint("Insert it there, or name one that exists.")));
 
 	/*
 	 * Reading may have found the cache outdated again; what was just read is

@@ -27,9 +27,11 @@ typedef struct Parser
 #define FAULT(parser, place, hint, ...) \
 	crm_draft_error((parser)->draft, (place), (parser)->escontext, \
 					ERRCODE_INVALID_TEXT_REPRESENTATION, (hint), __VA_ARGS__)
-#define TOO_LARGE(parser, place, ...) \
+#define TOO_LARGE(parser, place, hint, ...) \
 	crm_draft_error((parser)->draft, (place), (parser)->escontext, \
-					ERRCODE_PROGRAM_LIMIT_EXCEEDED, NULL, __VA_ARGS__)
+					ERRCODE_PROGRAM_LIMIT_EXCEEDED, (hint), __VA_ARGS__)
+
+#define SPLIT_IT	"A process that people follow is far smaller; split it into several."
 
 /*
  * Words that open a statement in Mermaid: as a state they would draw something
@@ -180,7 +182,7 @@ static bool
 check_name(Parser *parser, const char *name, DraftPlace place)
 {
 	if (strlen(name) > WF_MAX_NAME)
-		return TOO_LARGE(parser, place, "a name is longer than %d bytes", WF_MAX_NAME);
+		return TOO_LARGE(parser, place, "Shorten it.", "a name is longer than %d bytes", WF_MAX_NAME);
 	return true;
 }
 
@@ -202,7 +204,7 @@ intern_state(Parser *parser, const char *name, DraftPlace place, int *number)
 		DraftState *state = palloc0(sizeof(DraftState));
 
 		if (list_length(draft->states) >= WF_MAX_STATES)
-			return TOO_LARGE(parser, place, "a workflow has at most %d states", WF_MAX_STATES);
+			return TOO_LARGE(parser, place, SPLIT_IT, "a workflow has at most %d states", WF_MAX_STATES);
 		state->name = pstrdup(name);
 		state->first = place;
 		draft->states = lappend(draft->states, state);
@@ -234,7 +236,7 @@ add_member(Parser *parser, int state, const char *class, DraftPlace place)
 	if (!check_name(parser, class, place))
 		return false;
 	if (list_length(draft->members) >= WF_MAX_MEMBERS)
-		return TOO_LARGE(parser, place, "a workflow has at most %d class members", WF_MAX_MEMBERS);
+		return TOO_LARGE(parser, place, SPLIT_IT, "a workflow has at most %d class members", WF_MAX_MEMBERS);
 	member->class = name_number(draft->class_names, class, list_length(draft->classes), &found);
 	if (!found)
 		draft->classes = lappend(draft->classes, pstrdup(class));
@@ -254,9 +256,10 @@ set_display(Parser *parser, int number, const char *start, const char *end, Draf
 	while (end > start && is_blank(end[-1]))
 		end--;
 	if (start == end)
-		return FAULT(parser, place, NULL, "state \"%s\" has an empty display name", state->name);
+		return FAULT(parser, place, "Leave it out; the name is shown then.",
+					 "state \"%s\" has an empty display name", state->name);
 	if (end - start > WF_MAX_DISPLAY)
-		return TOO_LARGE(parser, place, "a display name is longer than %d bytes", WF_MAX_DISPLAY);
+		return TOO_LARGE(parser, place, "Shorten it.", "a display name is longer than %d bytes", WF_MAX_DISPLAY);
 	display = pnstrdup(start, end - start);
 	if (strchr(display, '"') != NULL)
 		return FAULT(parser, place, "Use single quotes, or leave them out.",
@@ -265,7 +268,8 @@ set_display(Parser *parser, int number, const char *start, const char *end, Draf
 		return FAULT(parser, place, "Put the comment on a line of its own.",
 					 "a comment cannot stand behind a label");
 	if (state->display != NULL && strcmp(state->display, display) != 0)
-		return FAULT(parser, place, NULL, "state \"%s\" has two display names, \"%s\" and \"%s\"",
+		return FAULT(parser, place, "Remove one of them.",
+					 "state \"%s\" has two display names, \"%s\" and \"%s\"",
 					 state->name, state->display, display);
 	state->display = display;
 	return true;
@@ -294,7 +298,8 @@ parse_shorthand_class(Parser *parser, int state)
 	place = here(parser);
 	class = scan_id(parser);
 	if (class == NULL)
-		return FAULT(parser, place, NULL, "a class name is expected behind \":::\"");
+		return FAULT(parser, place, "A class is given as: paid:::booked",
+					 "a class name is expected behind \":::\"");
 	return add_member(parser, state, class, place);
 }
 
@@ -329,8 +334,8 @@ check_label(Parser *parser)
 	}			broken[] = {
 		{"%%", "a comment cannot stand behind a label", "Put the comment on a line of its own."},
 		{";", "\";\" cannot stand in a label, Mermaid ends the statement there", "Write one statement a line."},
-		{"::", "\"::\" cannot stand in a label, Mermaid breaks on it", NULL},
-		{"[[", "\"[[\" cannot stand in a label", NULL},
+		{"::", "\"::\" cannot stand in a label, Mermaid breaks on it", "A label holds events, each one word."},
+		{"[[", "\"[[\" cannot stand in a label", "A label holds events, each one word."},
 	};
 
 	for (const char *p = parser->p; p < parser->eol; p++)
@@ -357,7 +362,7 @@ add_edge(Parser *parser, int from, int to, const char *event, DraftPlace place)
 	DraftEdge  *edge = palloc(sizeof(DraftEdge));
 
 	if (draft->nedges >= WF_MAX_EDGES)
-		return TOO_LARGE(parser, place, "a workflow has at most %d edges", WF_MAX_EDGES);
+		return TOO_LARGE(parser, place, SPLIT_IT, "a workflow has at most %d edges", WF_MAX_EDGES);
 	edge->from = from;
 	edge->to = to;
 	edge->place = place;
@@ -423,7 +428,8 @@ parse_edge(Parser *parser, int from, DraftPlace from_place)
 	labelled = accept(parser, ":");
 
 	if (from < 0 && to < 0)
-		return FAULT(parser, from_place, NULL, "an edge cannot lead from [*] to [*]");
+		return FAULT(parser, from_place, "Name the state that it starts in: [*] --> pending",
+					 "an edge cannot lead from [*] to [*]");
 	if ((from < 0 || to < 0) && labelled)
 		return FAULT(parser, arrow, "Leave the label out.",
 					 from < 0 ? "the edge from [*] takes no label" : "an edge to [*] takes no label");
@@ -477,7 +483,8 @@ parse_state(Parser *parser)
 			parser->p++;
 		display_end = parser->p;
 		if (!accept(parser, "\""))
-			return FAULT(parser, display_place, NULL, "a display name lacks its closing quote");
+			return FAULT(parser, display_place, "A display name is given as: state \"Awaiting payment\" as submitted",
+						 "a display name lacks its closing quote");
 		skip_blanks(parser);
 		place = here(parser);
 		word = scan_id(parser);
@@ -566,7 +573,7 @@ skip_block(Parser *parser, const char *closing, DraftPlace place)
 		if (*parser->p == '\n')
 			parser->line++;
 	}
-	return FAULT(parser, place, NULL, "\"%s\" is missing", closing);
+	return FAULT(parser, place, "The block that starts here has no end.", "\"%s\" is missing", closing);
 }
 
 /* The word at the start of a statement has been read; is it a keyword there? */
@@ -711,7 +718,7 @@ crm_workflow_parse(const char *text, int len, Node *escontext)
 	parser.escontext = escontext;
 	if (len > WF_MAX_TEXT)
 	{
-		TOO_LARGE(&parser, start, "a workflow text has at most %d bytes, this one has %d",
+		TOO_LARGE(&parser, start, SPLIT_IT, "a workflow text has at most %d bytes, this one has %d",
 				  WF_MAX_TEXT, len);
 		return NULL;
 	}
