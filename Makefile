@@ -79,7 +79,7 @@ demo psql:
 bench:
 	@scripts/install-deps </dev/null
 	@$(MAKE) -s --no-print-directory ready with_llvm=no </dev/null
-	@scripts/with-server $(BENCH_SERVER) bench/run
+	@scripts/with-server -c shared_buffers=1GB -c max_wal_size=8GB $(BENCH_SERVER) bench/run
 
 test:
 	@scripts/install-deps test </dev/null

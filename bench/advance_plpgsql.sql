@@ -1,0 +1,2 @@
+\set id random(1, 100000)
+SELECT plpgsql.advance_order(:id, 'go');
