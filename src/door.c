@@ -286,14 +286,14 @@ crm_step_for(const Door *door, Datum key)
 
 /* The name of the workflow that a row follows */
 static text *
-row_workflow_name(const Door *door, Relation rel, HeapTuple tuple)
+row_workflow_name(const Door *door, Relation rel, TupleTableSlot *row)
 {
 	bool		isnull;
 	Datum		value;
 
 	if (!door->by_column)
 		return cstring_to_text(NameStr(door->fixed_workflow));
-	value = crm_get(tuple, door->workflow, rel, &isnull);
+	value = slot_getattr(row, door->workflow, &isnull);
 	if (isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
@@ -303,22 +303,22 @@ row_workflow_name(const Door *door, Relation rel, HeapTuple tuple)
 }
 
 const Workflow *
-crm_row_workflow(const Door *door, Relation rel, HeapTuple tuple)
+crm_row_workflow(const Door *door, Relation rel, TupleTableSlot *row)
 {
-	return crm_workflow_get(row_workflow_name(door, rel, tuple));
+	return crm_workflow_get(row_workflow_name(door, rel, row));
 }
 
 char *
-crm_row_workflow_name(const Door *door, Relation rel, HeapTuple tuple)
+crm_row_workflow_name(const Door *door, Relation rel, TupleTableSlot *row)
 {
-	return text_to_cstring(row_workflow_name(door, rel, tuple));
+	return text_to_cstring(row_workflow_name(door, rel, row));
 }
 
 int
-crm_row_state(const Door *door, Relation rel, HeapTuple tuple, const Workflow *w)
+crm_row_state(const Door *door, Relation rel, TupleTableSlot *row, const Workflow *w)
 {
 	bool		isnull;
-	Datum		status = crm_get(tuple, door->status, rel, &isnull);
+	Datum		status = slot_getattr(row, door->status, &isnull);
 	text	   *name;
 	int			state;
 	char	   *status_text;
@@ -340,7 +340,7 @@ crm_row_state(const Door *door, Relation rel, HeapTuple tuple, const Workflow *w
 	ereport(ERROR,
 			(errcode(ERRCODE_CRM_UNKNOWN_STATUS),
 			 errmsg("workflow \"%s\" has no status \"%s\"",
-					crm_row_workflow_name(door, rel, tuple), status_text),
+					crm_row_workflow_name(door, rel, row), status_text),
 			 errdetail("It has: %s.", crm_workflow_list_states(w)),
 			 similar ? errhint("Did you mean \"%s\"?", similar) :
 			 errhint("Give it one of these.")));

@@ -8,7 +8,7 @@
 #include "crm.h"
 
 #include "access/attnum.h"
-#include "access/htup.h"
+#include "executor/tuptable.h"
 #include "utils/rel.h"
 
 #include "workflow.h"
@@ -89,11 +89,11 @@ extern char *crm_row_name(const Door *door, Relation rel, Datum key);
 extern CrmStep *crm_step_for(const Door *door, Datum key);
 
 /* The workflow that a row follows, and its name */
-extern const Workflow *crm_row_workflow(const Door *door, Relation rel, HeapTuple tuple);
-extern char *crm_row_workflow_name(const Door *door, Relation rel, HeapTuple tuple);
+extern const Workflow *crm_row_workflow(const Door *door, Relation rel, TupleTableSlot *row);
+extern char *crm_row_workflow_name(const Door *door, Relation rel, TupleTableSlot *row);
 
 /* Number of a row's status in its workflow; an error if it has no such state */
-extern int	crm_row_state(const Door *door, Relation rel, HeapTuple tuple, const Workflow *w);
+extern int	crm_row_state(const Door *door, Relation rel, TupleTableSlot *row, const Workflow *w);
 
 extern void crm_door_init(void);
 

@@ -38,16 +38,6 @@ change(Changes *changes, AttrNumber column, Datum value)
 	changes->n++;
 }
 
-static HeapTuple
-apply(const Changes *changes, HeapTuple tuple, Relation rel)
-{
-	/* the function does not change the arrays, it is older than const */
-	Changes    *c = (Changes *) changes;
-
-	return heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), c->n,
-									 c->columns, c->values, c->nulls);
-}
-
 static void
 refuse_edit(const Door *door, Relation rel, Datum key, const char *column)
 {
@@ -60,7 +50,7 @@ refuse_edit(const Door *door, Relation rel, Datum key, const char *column)
 }
 
 static void
-refuse_step(const Door *door, Relation rel, HeapTuple tuple, Datum key,
+refuse_step(const Door *door, Relation rel, TupleTableSlot *row, Datum key,
 			const Workflow *w, int from, const char *what)
 {
 	char	   *exits = crm_workflow_list_exits(w, from);
@@ -69,7 +59,7 @@ refuse_step(const Door *door, Relation rel, HeapTuple tuple, Datum key,
 			(errcode(ERRCODE_CRM_NOT_ALLOWED_FROM_HERE),
 			 errmsg("%s cannot %s", crm_row_name(door, rel, key), what),
 			 errdetail("Its status is \"%s\", in workflow \"%s\".", WF_STATE_NAME(w, from),
-					   crm_row_workflow_name(door, rel, tuple)),
+					   crm_row_workflow_name(door, rel, row)),
 			 exits[0] != '\0' ?
 			 errhint("Possible events from here: %s.", exits) :
 			 errhint("No event is possible from here.")));
@@ -77,7 +67,7 @@ refuse_step(const Door *door, Relation rel, HeapTuple tuple, Datum key,
 
 /* The exit that an event takes from a state; an error if there is none. */
 static const WfEdge *
-find_exit(const Door *door, Relation rel, HeapTuple tuple, Datum key,
+find_exit(const Door *door, Relation rel, TupleTableSlot *row, Datum key,
 		  const Workflow *w, int from, const char *event_name)
 {
 	int			event = crm_workflow_find_event(w, event_name, strlen(event_name));
@@ -91,7 +81,7 @@ find_exit(const Door *door, Relation rel, HeapTuple tuple, Datum key,
 		ereport(ERROR,
 				(errcode(ERRCODE_CRM_UNKNOWN_EVENT),
 				 errmsg("workflow \"%s\" has no event \"%s\"",
-						crm_row_workflow_name(door, rel, tuple), event_name),
+						crm_row_workflow_name(door, rel, row), event_name),
 				 errdetail("The status of %s is \"%s\".", crm_row_name(door, rel, key),
 						   WF_STATE_NAME(w, from)),
 				 similar ? errhint("Did you mean \"%s\"?", similar) :
@@ -100,7 +90,7 @@ find_exit(const Door *door, Relation rel, HeapTuple tuple, Datum key,
 	}
 	exit = crm_workflow_find_exit(w, from, event);
 	if (exit == NULL)
-		refuse_step(door, rel, tuple, key, w, from, psprintf("take the event \"%s\"", event_name));
+		refuse_step(door, rel, row, key, w, from, psprintf("take the event \"%s\"", event_name));
 	return exit;
 }
 
@@ -119,30 +109,28 @@ check_no_infinity(TimestampTz at)
  * later one is allowed is decided when the row is really there (record.c), as
  * INSERT … ON CONFLICT DO UPDATE passes here with a row that never will be.
  */
-static HeapTuple
-enforce_insert(const Door *door, Relation rel, HeapTuple new)
+static void
+enforce_insert(const Door *door, Relation rel, TupleTableSlot *new, Changes *changes)
 {
 	const Workflow *w = crm_row_workflow(door, rel, new);
-	Changes		changes = {0};
 	bool		isnull;
 	bool		given;
 	Datum		since;
 
-	(void) crm_get(new, door->status, rel, &isnull);
+	(void) slot_getattr(new, door->status, &isnull);
 	if (isnull)
-		change(&changes, door->status, CStringGetTextDatum(WF_STATE_NAME(w, 0)));
+		change(changes, door->status, CStringGetTextDatum(WF_STATE_NAME(w, 0)));
 	else
 		(void) crm_row_state(door, rel, new, w);
 
 	/* When an import says since when, it is taken at its word. */
-	since = crm_get(new, door->status_since, rel, &isnull);
+	since = slot_getattr(new, door->status_since, &isnull);
 	given = !isnull && crm_owns_relation(RelationGetRelid(rel), GetUserId());
 	if (given)
 		check_no_infinity(DatumGetTimestampTz(since));
 	else
-		change(&changes, door->status_since, TimestampTzGetDatum(GetCurrentTimestamp()));
-	change(&changes, door->version, Int32GetDatum(1));
-	return apply(&changes, new, rel);
+		change(changes, door->status_since, TimestampTzGetDatum(GetCurrentTimestamp()));
+	change(changes, door->version, Int32GetDatum(1));
 }
 
 /*
@@ -150,7 +138,7 @@ enforce_insert(const Door *door, Relation rel, HeapTuple new)
  * status that it has must be one there.
  */
 static void
-check_workflow_change(const Door *door, Relation rel, HeapTuple old, HeapTuple new, Datum key)
+check_workflow_change(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new, Datum key)
 {
 	char	   *from;
 	char	   *to;
@@ -172,35 +160,35 @@ check_workflow_change(const Door *door, Relation rel, HeapTuple old, HeapTuple n
 	(void) crm_row_state(door, rel, new, crm_row_workflow(door, rel, new));
 }
 
-static HeapTuple
-enforce_update(const Door *door, Relation rel, HeapTuple old, HeapTuple new)
+static void
+enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new,
+			   Changes *changes)
 {
 	bool		isnull;
-	Datum		key = crm_get(old, door->key, rel, &isnull);
+	Datum		key = slot_getattr(old, door->key, &isnull);
 	CrmStep    *step = crm_step_for(door, key);
-	text	   *old_status = DatumGetTextPP(crm_get(old, door->status, rel, &isnull));
+	text	   *old_status = DatumGetTextPP(slot_getattr(old, door->status, &isnull));
 	Datum		new_status_datum;
-	TimestampTz old_since = DatumGetTimestampTz(crm_get(old, door->status_since, rel, &isnull));
+	TimestampTz old_since = DatumGetTimestampTz(slot_getattr(old, door->status_since, &isnull));
 	TimestampTz now;
-	int32		old_version = DatumGetInt32(crm_get(old, door->version, rel, &isnull));
+	int32		old_version = DatumGetInt32(slot_getattr(old, door->version, &isnull));
 	int32		new_version;
 	bool		same_status;
 	const Workflow *w;
 	int			from;
 	const WfEdge *exit = NULL;
-	Changes		changes = {0};
 
 	if (step != NULL && step->resolved)
 		step = NULL;			/* an UPDATE by another trigger, inside the step */
 
-	new_version = DatumGetInt32(crm_get(new, door->version, rel, &isnull));
+	new_version = DatumGetInt32(slot_getattr(new, door->version, &isnull));
 	if (isnull)
 		refuse_edit(door, rel, key, "version");
-	if (DatumGetTimestampTz(crm_get(new, door->status_since, rel, &isnull)) != old_since || isnull)
+	if (DatumGetTimestampTz(slot_getattr(new, door->status_since, &isnull)) != old_since || isnull)
 		refuse_edit(door, rel, key, "status_since");
 	check_workflow_change(door, rel, old, new, key);
 
-	new_status_datum = crm_get(new, door->status, rel, &isnull);
+	new_status_datum = slot_getattr(new, door->status, &isnull);
 	if (isnull)
 		same_status = false;	/* crm_row_state() refuses it below */
 	else
@@ -216,7 +204,7 @@ enforce_update(const Door *door, Relation rel, HeapTuple old, HeapTuple new)
 	{
 		if (new_version != old_version)
 			refuse_edit(door, rel, key, "version");
-		return new;
+		return;
 	}
 	/* the next version is what a client that counts along would write */
 	if (new_version != old_version && new_version != (int64) old_version + 1)
@@ -227,7 +215,7 @@ enforce_update(const Door *door, Relation rel, HeapTuple old, HeapTuple new)
 	if (step != NULL)
 	{
 		exit = find_exit(door, rel, old, key, w, from, step->event);
-		change(&changes, door->status, CStringGetTextDatum(WF_STATE_NAME(w, exit->to)));
+		change(changes, door->status, CStringGetTextDatum(WF_STATE_NAME(w, exit->to)));
 	}
 	else
 	{
@@ -244,8 +232,8 @@ enforce_update(const Door *door, Relation rel, HeapTuple old, HeapTuple new)
 				 errmsg("%s cannot take more than %d steps", crm_row_name(door, rel, key), old_version)));
 	/* A clock that was set back does not turn the order of the history round. */
 	now = GetCurrentTimestamp();
-	change(&changes, door->status_since, TimestampTzGetDatum(Max(now, old_since)));
-	change(&changes, door->version, Int32GetDatum(old_version + 1));
+	change(changes, door->status_since, TimestampTzGetDatum(Max(now, old_since)));
+	change(changes, door->version, Int32GetDatum(old_version + 1));
 
 	if (step != NULL)
 	{
@@ -256,7 +244,6 @@ enforce_update(const Door *door, Relation rel, HeapTuple old, HeapTuple new)
 		step->version = old_version + 1;
 		step->resolved = true;
 	}
-	return apply(&changes, new, rel);
 }
 
 /*
@@ -278,11 +265,22 @@ crm_enforce_workflow(PG_FUNCTION_ARGS)
 											CRM_TRIGGER_BEFORE_ROW);
 	Relation	rel = trigger->tg_relation;
 	const Door *door = crm_door_get(rel);
-	HeapTuple	result;
+	HeapTuple	new;
+	Changes		changes = {0};
 
+	/* Slots take a row apart once, however many of its columns are asked for. */
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-		result = enforce_insert(door, rel, trigger->tg_trigtuple);
+	{
+		new = trigger->tg_trigtuple;
+		enforce_insert(door, rel, trigger->tg_trigslot, &changes);
+	}
 	else
-		result = enforce_update(door, rel, trigger->tg_trigtuple, trigger->tg_newtuple);
-	return PointerGetDatum(result);
+	{
+		new = trigger->tg_newtuple;
+		enforce_update(door, rel, trigger->tg_trigslot, trigger->tg_newslot, &changes);
+	}
+	if (changes.n > 0)
+		new = heap_modify_tuple_by_cols(new, RelationGetDescr(rel), changes.n,
+										changes.columns, changes.values, changes.nulls);
+	return PointerGetDatum(new);
 }

@@ -20,10 +20,10 @@ PG_FUNCTION_INFO_V1(crm_record_event);
 PG_FUNCTION_INFO_V1(crm_protect_history);
 
 static int32
-get_version(const Door *door, Relation rel, HeapTuple tuple)
+get_version(const Door *door, TupleTableSlot *row)
 {
 	bool		isnull;
-	Datum		value = crm_get(tuple, door->version, rel, &isnull);
+	Datum		value = slot_getattr(row, door->version, &isnull);
 
 	return isnull ? 0 : DatumGetInt32(value);
 }
@@ -45,7 +45,7 @@ refuse_changed_behind(const Door *door, Relation rel, Datum key)
 }
 
 static void
-record_insert(const Door *door, Relation rel, HeapTuple new, HistoryRow *row)
+record_insert(const Door *door, Relation rel, TupleTableSlot *new, HistoryRow *row)
 {
 	const Workflow *w = crm_row_workflow(door, rel, new);
 	int			state = crm_row_state(door, rel, new, w);
@@ -67,11 +67,11 @@ record_insert(const Door *door, Relation rel, HeapTuple new, HistoryRow *row)
 
 /* Returns false if the update was no step. */
 static bool
-record_update(const Door *door, Relation rel, HeapTuple old, HeapTuple new, HistoryRow *row)
+record_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new, HistoryRow *row)
 {
 	bool		isnull;
-	text	   *old_status = DatumGetTextPP(crm_get(old, door->status, rel, &isnull));
-	int32		old_version = get_version(door, rel, old);
+	text	   *old_status = DatumGetTextPP(slot_getattr(old, door->status, &isnull));
+	int32		old_version = get_version(door, old);
 	CrmStep    *step = crm_step_for(door, row->key);
 
 	if (row->seq == old_version &&
@@ -80,7 +80,7 @@ record_update(const Door *door, Relation rel, HeapTuple old, HeapTuple new, Hist
 		return false;
 
 	row->from = old_status;
-	row->left_at = DatumGetTimestampTz(crm_get(old, door->status_since, rel, &isnull));
+	row->left_at = DatumGetTimestampTz(slot_getattr(old, door->status_since, &isnull));
 	if (row->seq != (int64) old_version + 1)
 		refuse_changed_behind(door, rel, row->key);
 	if (step != NULL && step->resolved && step->version == row->seq)
@@ -123,17 +123,17 @@ crm_record_event(PG_FUNCTION_ARGS)
 	Relation	rel = trigger->tg_relation;
 	const Door *door = crm_door_get(rel);
 	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
-	HeapTuple	new = is_insert ? trigger->tg_trigtuple : trigger->tg_newtuple;
+	TupleTableSlot *new = is_insert ? trigger->tg_trigslot : trigger->tg_newslot;
 	HistoryRow	row = {0};
 	bool		isnull;
 
-	row.key = crm_get(new, door->key, rel, &isnull);
-	row.seq = get_version(door, rel, new);
-	row.at = DatumGetTimestampTz(crm_get(new, door->status_since, rel, &isnull));
-	row.to = DatumGetTextPP(crm_get(new, door->status, rel, &isnull));
+	row.key = slot_getattr(new, door->key, &isnull);
+	row.seq = get_version(door, new);
+	row.at = DatumGetTimestampTz(slot_getattr(new, door->status_since, &isnull));
+	row.to = DatumGetTextPP(slot_getattr(new, door->status, &isnull));
 	if (is_insert)
 		record_insert(door, rel, new, &row);
-	else if (!record_update(door, rel, trigger->tg_trigtuple, new, &row))
+	else if (!record_update(door, rel, trigger->tg_trigslot, new, &row))
 		PG_RETURN_POINTER(NULL);
 	crm_history_append(rel, door, &row);
 	PG_RETURN_POINTER(NULL);
