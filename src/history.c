@@ -134,7 +134,8 @@ crm_history_append(Relation rel, const Door *door, const HistoryRow *row)
 
 	estate = CreateExecutorState();
 	info = makeNode(ResultRelInfo);
-	InitResultRelInfo(info, history, 1, NULL, 0);
+	/* 0: there is no range table that it could be in */
+	InitResultRelInfo(info, history, 0, NULL, 0);
 	if (info->ri_TrigDesc != NULL && !door->row_may_be_gone)
 		leave_out_key_check(info, RelationGetRelid(rel));
 	ExecOpenIndices(info, false);
