@@ -139,6 +139,8 @@ crm_history_append(Relation rel, const Door *door, const HistoryRow *row)
 	if (info->ri_TrigDesc != NULL && !door->row_may_be_gone)
 		leave_out_key_check(info, RelationGetRelid(rel));
 	ExecOpenIndices(info, false);
+	/* where AFTER triggers of the event table look for it */
+	estate->es_opened_result_relations = list_make1(info);
 	slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(history), &TTSOpsVirtual);
 	fill(slot, door, history, estate, row);
 
