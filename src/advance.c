@@ -2,20 +2,29 @@
  * advance.c
  *		crm_advance_order(): one step of one order, in one call.
  *
- * It decides nothing itself. One cached UPDATE by primary key hands the event to
- * the BEFORE trigger, which sees the row as locked; the AFTER trigger records it.
+ * It decides nothing itself. It updates the row by its primary key and leaves the
+ * event where the BEFORE trigger, which sees the row as locked, finds it; the
+ * AFTER trigger records the step.
+ *
+ * The update is an ordinary statement, cached. Where it can make no difference,
+ * the row is updated by the functions that logical replication applies changes
+ * with: the same triggers, constraints and indexes without starting the executor
+ * a second time, which saves a tenth of the whole step (bench/run).
  */
 #include "crm.h"
 
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "catalog.h"
 #include "door.h"
@@ -93,57 +102,147 @@ refuse_null(const char *argument)
 			 errhint("crm_advance_order(order_id, event, note) needs the first two.")));
 }
 
+/* UPDATE … SET status = status WHERE key = $1; returns the number of rows. */
+static uint64
+update_by_statement(Relation rel, const Door *door, CrmStep *step)
+{
+	Datum		values[1] = {step->key};
+	uint64		nrows;
+	int			result;
+
+	SPI_connect();
+	result = SPI_execute_plan(advance_plan(rel, door), values, NULL, false, 0);
+	if (result != SPI_OK_UPDATE)
+		elog(ERROR, "unexpected result of an UPDATE: %s", SPI_result_code_string(result));
+	nrows = SPI_processed;
+	SPI_finish();
+	return nrows;
+}
+
+/* As the statement would: SELECT of key and status, UPDATE of status. */
+static bool
+has_rights(Relation rel, const Door *door)
+{
+	Oid			relid = RelationGetRelid(rel);
+	Oid			role = GetUserId();
+	AclMode		needed = ACL_SELECT | ACL_UPDATE;
+	AclMode		held = pg_class_aclmask(relid, role, needed, ACLMASK_ALL);
+
+	if (held == needed)
+		return true;
+	return ((held & ACL_UPDATE) ||
+			pg_attribute_aclcheck(relid, door->status, role, ACL_UPDATE) == ACLCHECK_OK) &&
+		((held & ACL_SELECT) ||
+		 (pg_attribute_aclcheck(relid, door->status, role, ACL_SELECT) == ACLCHECK_OK &&
+		  pg_attribute_aclcheck(relid, door->key, role, ACL_SELECT) == ACLCHECK_OK));
+}
+
+/*
+ * Whether the statement would do nothing but update the row that is newest: no
+ * snapshot to respect, no policy, no right missing (the statement finds the words
+ * for that), nothing on the table that only a statement sets off.
+ */
+static bool
+can_update_directly(Relation rel, const Door *door)
+{
+	return door->plain_update && !IsolationUsesXactSnapshot() && has_rights(rel, door);
+}
+
+/* The same update without a statement; returns the number of rows. */
+static uint64
+update_directly(Relation rel, const Door *door, CrmStep *step)
+{
+	EState	   *estate = CreateExecutorState();
+	ResultRelInfo *info = makeNode(ResultRelInfo);
+	EPQState	epq;
+	TupleTableSlot *wanted = table_slot_create(rel, &estate->es_tupleTable);
+	TupleTableSlot *old = table_slot_create(rel, &estate->es_tupleTable);
+	TupleTableSlot *new = table_slot_create(rel, &estate->es_tupleTable);
+	uint64		nrows = 0;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	estate->es_snapshot = GetActiveSnapshot();
+	estate->es_output_cid = GetCurrentCommandId(true);
+	/* 0: there is no range table that it could be in */
+	InitResultRelInfo(info, rel, 0, NULL, 0);
+	ExecOpenIndices(info, false);
+	/* where triggers look for it */
+	estate->es_opened_result_relations = list_make1(info);
+	crm_epq_init(&epq, estate);
+
+	memset(wanted->tts_isnull, true, sizeof(bool) * wanted->tts_tupleDescriptor->natts);
+	wanted->tts_values[door->key - 1] = step->key;
+	wanted->tts_isnull[door->key - 1] = false;
+	ExecStoreVirtualTuple(wanted);
+
+	/* This waits for whoever has the row, and locks it. */
+	if (RelationFindReplTupleByIndex(rel, door->key_index, LockTupleNoKeyExclusive, wanted, old))
+	{
+		ExecCopySlot(new, old);
+		AfterTriggerBeginQuery();
+		ExecSimpleRelationUpdate(info, estate, &epq, old, new);
+		AfterTriggerEndQuery(estate);
+		/* the new row lies elsewhere, unless a trigger has suppressed it */
+		nrows = ItemPointerEquals(&old->tts_tid, &new->tts_tid) ? 0 : 1;
+	}
+
+	EvalPlanQualEnd(&epq);
+	ExecCloseIndices(info);
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	FreeExecutorState(estate);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	return nrows;
+}
+
+static void
+refuse_missing(Relation rel, const Door *door, const CrmStep *step)
+{
+	char	   *name = crm_row_name(door, rel, step->key);
+
+	if (step->resolved)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("%s was not advanced", name),
+				 errdetail("Another BEFORE trigger of table %s has suppressed the update.",
+						   crm_relation_name(rel)),
+				 errhint("Look at the triggers of the table; one of them returns NULL.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_CRM_NO_SUCH_ROW),
+			 errmsg("%s does not exist", name),
+			 errdetail("Table %s has no such row that role \"%s\" may change.",
+					   crm_relation_name(rel), GetUserNameFromId(GetUserId(), false)),
+			 errhint("Check the number; row-level security may hide a row.")));
+}
+
 /* Take the step; step->to_status is set if this returns. */
 static void
 advance_row(Relation rel, CrmStep *step)
 {
-	Datum		values[1] = {step->key};
-	const Door *door;
-	int			result;
+	const Door *door = crm_door_get(rel);
+	uint64		nrows;
 
-	SPI_connect();
-	door = crm_door_get(rel);
 	step->outer = crm_current_step;
 	PG_TRY();
 	{
-		SPIPlanPtr	plan = advance_plan(rel, door);
-
 		crm_current_step = step;
-		result = SPI_execute_plan(plan, values, NULL, false, 0);
+		nrows = can_update_directly(rel, door) ?
+			update_directly(rel, door, step) : update_by_statement(rel, door, step);
 	}
 	PG_FINALLY();
 	{
 		crm_current_step = step->outer;
 	}
 	PG_END_TRY();
-	if (result != SPI_OK_UPDATE)
-		elog(ERROR, "unexpected result of an UPDATE: %s", SPI_result_code_string(result));
 
-	if (SPI_processed == 0)
-	{
-		char	   *name = crm_row_name(door, rel, step->key);
-
-		if (step->resolved)
-			ereport(ERROR,
-					(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-					 errmsg("%s was not advanced", name),
-					 errdetail("Another BEFORE trigger of table %s has suppressed the update.",
-							   crm_relation_name(rel)),
-					 errhint("Look at the triggers of the table; one of them returns NULL.")));
-		ereport(ERROR,
-				(errcode(ERRCODE_CRM_NO_SUCH_ROW),
-				 errmsg("%s does not exist", name),
-				 errdetail("Table %s has no such row that role \"%s\" may change.",
-						   crm_relation_name(rel), GetUserNameFromId(GetUserId(), false)),
-				 errhint("Check the number; row-level security may hide a row.")));
-	}
+	if (nrows == 0)
+		refuse_missing(rel, door, step);
 	if (!step->resolved)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the workflow trigger of table %s did not fire", crm_relation_name(rel)),
 				 errdetail("It is disabled, or session_replication_role is set."),
 				 errhint("ALTER TABLE %s ENABLE TRIGGER ALL enables it.", crm_relation_name(rel))));
-	SPI_finish();
 }
 
 /*

@@ -46,4 +46,11 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* 16 gave EvalPlanQualInit() a list of relations. */
+#if PG_VERSION_NUM >= 160000
+#define crm_epq_init(epq, estate) EvalPlanQualInit((epq), (estate), NULL, NIL, -1, NIL)
+#else
+#define crm_epq_init(epq, estate) EvalPlanQualInit((epq), (estate), NULL, NIL, -1)
+#endif
+
 #endif							/* CRM_COMPAT_H */

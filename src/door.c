@@ -84,6 +84,30 @@ has_foreign_after_triggers(Relation rel, const Trigger *ours)
 	return false;
 }
 
+/*
+ * Whether an update of the status of one row has no effect beyond its row
+ * triggers, constraints and indexes.
+ */
+static bool
+has_plain_update(Relation rel, AttrNumber status)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+
+	/* another replica identity changes how a row is found by its key */
+	if (rel->rd_rel->relkind != RELKIND_RELATION || rel->rd_rules != NULL ||
+		rel->rd_rel->relrowsecurity || rel->rd_rel->relreplident == REPLICA_IDENTITY_INDEX ||
+		triggers->trig_update_before_statement || triggers->trig_update_after_statement ||
+		triggers->trig_update_old_table || triggers->trig_update_new_table)
+		return false;
+	/* UPDATE OF status: only a statement says which columns it sets */
+	for (int i = 0; i < triggers->numtriggers; i++)
+		for (int j = 0; j < triggers->triggers[i].tgnattr; j++)
+			if (TRIGGER_FOR_UPDATE(triggers->triggers[i].tgtype) &&
+				triggers->triggers[i].tgattr[j] == status)
+				return false;
+	return true;
+}
+
 /* First column of the primary key, 0 if there is none, and how many it has. */
 static AttrNumber
 primary_key_column(Relation rel, int *ncolumns)
@@ -210,6 +234,8 @@ build_door(Door *door, Relation rel)
 				 errdetail("A workflow is attached to it, and its history names rows by that key.")));
 	door->key_name = TupleDescAttr(RelationGetDescr(rel), door->key - 1)->attname;
 	door->key_type = TupleDescAttr(RelationGetDescr(rel), door->key - 1)->atttypid;
+	door->key_index = rel->rd_pkindex;
+	door->plain_update = has_plain_update(rel, door->status);
 	get_typlenbyval(door->key_type, &door->key_len, &door->key_byval);
 
 	door->has_history = false;

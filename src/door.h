@@ -47,9 +47,11 @@ typedef struct Door
 	AttrNumber	status_since;
 	AttrNumber	version;
 	AttrNumber	workflow;		/* if by_column */
+	Oid			key_index;		/* of the primary key */
 	Oid			key_type;
 	int16		key_len;
 	bool		key_byval;
+	bool		plain_update;	/* no rule, policy or trigger needs a statement */
 
 	/* history, if there is a crm_record_event trigger */
 	bool		has_history;
