@@ -7,7 +7,7 @@
 #
 #   make demo [DATA=file.csv]   a small shop, or your own file, and what the database says about it
 #   make psql [DATA=file.csv]   the same, then psql
-#   make test                   every test; SUITES="regress isolation pgtap tap" and TESTS="file…" choose
+#   make test                   every test; SUITES="regress isolation pgtap tap demo" and TESTS="file…" choose
 #   make bench                  benchmarks
 
 EXTENSION  = crm

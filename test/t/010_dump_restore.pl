@@ -1,0 +1,239 @@
+# Tables of crm are tables like any other: what the DBA has made of them comes back
+# from every kind of dump, rows and rules alike, and removing the extension does not
+# take the data along.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my @tables = qw(customers products orders order_lines order_events workflows settings);
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "timezone = 'UTC'");
+$node->start;
+$node->safe_psql('postgres', 'CREATE ROLE clerk LOGIN');
+
+# The SQLSTATE that a statement ends with; empty if it succeeds.
+sub sqlstate
+{
+	my ($db, $sql) = @_;
+	my ($status, $stdout, $stderr) =
+	  $node->psql($db, "\\set VERBOSITY sqlstate\n$sql", on_error_stop => 1);
+	return $stderr =~ /ERROR:\s+(\w{5})/ ? $1 : $stderr;
+}
+
+# A shop in which everything has been changed that a DBA may change.
+sub make_shop
+{
+	my ($db, $schema) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE template0");
+	$node->safe_psql($db, <<"SQL");
+CREATE SCHEMA IF NOT EXISTS $schema;
+CREATE EXTENSION crm SCHEMA $schema;
+SQL
+	$node->safe_psql($db, <<'SQL' =~ s/SCHEMA\./$schema./gr);
+INSERT INTO crm.customers (id, name, region) VALUES (1, 'José García', 'ES'), (2, '王小明', 'CN');
+INSERT INTO crm.customers (name) VALUES ('from the sequence') ON CONFLICT DO NOTHING;
+INSERT INTO crm.products (sku, name, price) VALUES ('P1', 'Pen', 1.5), ('P2', 'Ink', 7.25);
+INSERT INTO crm.workflows (name, definition) VALUES
+    ('审批', E'[*] --> 草稿\n草稿 --> 已批准 : 批准\n已批准 --> [*]');
+
+ALTER TABLE crm.orders ADD COLUMN priority integer NOT NULL DEFAULT 3;
+ALTER TABLE crm.order_events ADD COLUMN client text DEFAULT 'psql';
+CREATE INDEX orders_by_priority ON crm.orders (priority) WHERE status <> 'completed';
+CREATE INDEX order_events_by_event ON crm.order_events (event);
+CREATE POLICY cheap_only ON crm.orders TO clerk USING (priority >= 3);
+ALTER TABLE crm.orders ENABLE ROW LEVEL SECURITY;
+GRANT USAGE ON SCHEMA crm TO clerk;
+GRANT SELECT, INSERT, UPDATE (status, owner) ON crm.orders TO clerk;
+GRANT SELECT ON crm.order_events TO clerk;
+CREATE TABLE public.seen (order_id bigint, status text);
+CREATE FUNCTION public.see() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+    $$ BEGIN INSERT INTO public.seen VALUES (new.id, new.status); RETURN NULL; END $$;
+CREATE TRIGGER zz_see AFTER UPDATE ON crm.orders
+    FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION public.see();
+
+-- the day of these orders depends on the zone of then
+INSERT INTO crm.orders (customer_id, placed_at, attributes)
+    SELECT 1 + i % 2, timestamptz '2024-03-01 20:00+00' + i * interval '1 day', '{"gift": true}'
+    FROM generate_series(1, 6) i;
+UPDATE crm.settings SET time_zone = 'Asia/Shanghai', currency = 'CNY';
+INSERT INTO crm.orders (customer_id, placed_at, workflow, priority)
+    VALUES (2, '2024-03-01 20:00+00', '审批', 1);
+INSERT INTO crm.orders (customer_id, placed_at, status, status_since)
+    VALUES (2, '2023-03-01 20:00+00', 'refunded', '2023-04-01');
+INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price)
+    SELECT o.id, p.id, p.id, o.id, p.price FROM crm.orders o, crm.products p;
+
+SET crm.actor = 'Ada';
+SELECT SCHEMA.crm_advance_order(id, 'submit', 'note ' || id) FROM crm.orders WHERE id BETWEEN 2 AND 6;
+SELECT SCHEMA.crm_advance_order(id, 'pay') FROM crm.orders WHERE id BETWEEN 3 AND 5;
+SELECT SCHEMA.crm_advance_order(id, 'ship') FROM crm.orders WHERE id BETWEEN 4 AND 5;
+SELECT SCHEMA.crm_advance_order(5, 'complete');
+UPDATE crm.orders SET status = 'cancelled' WHERE id = 6;
+SQL
+	return;
+}
+
+sub contents
+{
+	my ($db, $table, $columns) = @_;
+	$columns //= '*';
+	return $node->safe_psql($db, "COPY (SELECT $columns FROM crm.$table ORDER BY 1, 2) TO STDOUT");
+}
+
+# The dump as text; newer versions of pg_dump put a random word into it.
+sub dump_of
+{
+	my ($db) = @_;
+	my ($stdout, $stderr) = run_command([ 'pg_dump', '--dbname', $node->connstr($db) ]);
+	die $stderr if $stderr ne '';
+	return $stdout =~ s/^\\(un)?restrict .*\n//mgr;
+}
+
+# Everything of $original is in $copy, and everything works there.
+sub check_copy
+{
+	my ($original, $copy, $schema, $how) = @_;
+
+	is(contents($copy, $_), contents($original, $_), "$how: same rows in $_") for @tables;
+	is(dump_of($copy), dump_of($original), "$how: dumped again, it is the same dump");
+	is($node->safe_psql($copy, q(
+		SELECT count(*) FILTER (WHERE deptype = 'e') FROM pg_depend
+		WHERE objid IN (SELECT oid FROM pg_class WHERE relnamespace = 'crm'::regnamespace))), '0',
+		"$how: no table or sequence belongs to the extension");
+
+	my $advance = "SELECT $schema.crm_advance_order";
+	is(sqlstate($copy, "$advance(1, 'ship')"), 'SL003', "$how: the function refuses an illegal step");
+	is(sqlstate($copy, "UPDATE crm.orders SET status = 'shipped' WHERE id = 1"), 'SL003',
+		"$how: an UPDATE is refused as well");
+	is(sqlstate($copy, "$advance(7, '草稿')"), 'SL002', "$how: the second workflow is there");
+	is($node->safe_psql($copy, "$advance(7, '批准')"), '已批准', "$how: and takes a step");
+	is(sqlstate($copy, 'SET ROLE clerk; DELETE FROM crm.order_events'), '42501',
+		"$how: a right that was not granted");
+	is(sqlstate($copy, "GRANT INSERT ON crm.order_events TO clerk; SET ROLE clerk;
+		INSERT INTO crm.order_events VALUES (1, 9, now(), 'x', 'x', 'x', NULL, 'x', 'x')"), 'SL011',
+		"$how: history is protected");
+
+	is($node->safe_psql($copy, "GRANT USAGE ON SCHEMA $schema TO clerk; SET ROLE clerk;
+		$advance(1, 'submit', 'hello')"), 'submitted', "$how: a granted right lets a clerk take a step");
+	is($node->safe_psql($copy, 'SELECT seq, event, from_status, to_status, actor, role, note, client
+		FROM crm.order_events WHERE order_id = 1 ORDER BY seq DESC LIMIT 1'),
+		'2|submit|pending|submitted|clerk|clerk|hello|psql', "$how: it is recorded, default of the added column too");
+	is($node->safe_psql($copy, 'SELECT * FROM public.seen WHERE order_id = 1'), '1|submitted',
+		"$how: the user's trigger fires");
+	is(sqlstate($copy, "SET ROLE clerk; $advance(7, '批准')"), 'SL001', "$how: the policy hides an order");
+	is($node->safe_psql($copy, "SET enable_seqscan = off;
+		EXPLAIN (COSTS off) SELECT FROM crm.orders WHERE priority = 1 AND status <> 'completed'")
+		=~ /orders_by_priority/, 1, "$how: the index is used");
+
+	for my $new (
+		[ customers => "(name) VALUES ('new')" ],
+		[ products => "(sku, name, price) VALUES ('new', 'new', 1)" ],
+		[ orders => '(customer_id) VALUES (1)' ])
+	{
+		my ($table, $values) = @$new;
+		my $max = $node->safe_psql($copy, "SELECT max(id) FROM crm.$table");
+		cmp_ok($node->safe_psql($copy, "INSERT INTO crm.$table $values RETURNING id"), '>', $max,
+			"$how: a new row of $table gets a fresh id");
+	}
+	is($node->safe_psql($copy, q(SELECT currency, status, version,
+		placed_on = (placed_at AT TIME ZONE 'Asia/Shanghai')::date
+		FROM crm.orders ORDER BY id DESC LIMIT 1)), 'CNY|pending|1|t', "$how: and follows the settings");
+	return;
+}
+
+# DROP EXTENSION is refused, and CASCADE takes no more than the rules.
+sub check_drop
+{
+	my ($db, $how) = @_;
+	# definition is of our type, it has to go
+	my %columns = (workflows => 'name, description');
+	my $ids = q(SELECT table_name, column_name, is_identity FROM information_schema.columns
+		WHERE table_schema = 'crm' AND column_name IN ('id', 'order_id', 'name') ORDER BY 1, 2);
+	my %before = map { $_ => contents($db, $_, $columns{$_}) } @tables;
+	my $ids_before = $node->safe_psql($db, $ids);
+
+	is(sqlstate($db, 'DROP EXTENSION crm'), '2BP01', "$how: DROP EXTENSION is refused");
+	$node->safe_psql($db, 'SET client_min_messages = warning; DROP EXTENSION crm CASCADE');
+	is(contents($db, $_, $columns{$_}), $before{$_}, "$how: CASCADE keeps every row of $_") for @tables;
+	is($node->safe_psql($db, $ids), $ids_before, "$how: and every id column");
+	is(sqlstate($db, "INSERT INTO crm.customers (name) VALUES ('afterwards')"), '',
+		"$how: ids are still given");
+	return;
+}
+
+sub empty_database
+{
+	my ($db) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE template0");
+	return $node->connstr($db);
+}
+
+my $dir = PostgreSQL::Test::Utils::tempdir;
+
+# pg_dump | psql
+sub copy_plain
+{
+	my ($from, $to) = @_;
+	command_ok([ 'pg_dump', '--file', "$dir/$to.sql", '--dbname', $node->connstr($from) ], "$to: pg_dump");
+	command_ok([ 'psql', '-X', '--quiet', '--set', 'ON_ERROR_STOP=1', '--single-transaction',
+			'--output', "$dir/psql.log", '--file', "$dir/$to.sql", '--dbname', empty_database($to) ],
+		"$to: psql");
+	return;
+}
+
+sub copy_archive
+{
+	my ($from, $to, $dump_options, $restore_options) = @_;
+	command_ok([ 'pg_dump', @$dump_options, '--file', "$dir/$to.dump", '--dbname', $node->connstr($from) ],
+		"$to: pg_dump @$dump_options");
+	command_ok([ 'pg_restore', '--exit-on-error', @$restore_options,
+			'--dbname', empty_database($to), "$dir/$to.dump" ],
+		"$to: pg_restore @$restore_options");
+	return;
+}
+
+# Code in schema public, all formats
+make_shop('shop', 'public');
+is($node->safe_psql('shop', 'SELECT count(DISTINCT status) FROM crm.orders'), '8', 'orders at all statuses');
+
+copy_plain('shop', 'plain');
+check_copy('shop', 'plain', 'public', 'plain');
+check_drop('plain', 'plain');
+
+copy_archive('shop', 'custom', ['--format=custom'], []);
+check_copy('shop', 'custom', 'public', 'custom');
+
+copy_archive('shop', 'directory', [ '--format=directory', '--jobs=2' ], ['--jobs=2']);
+check_copy('shop', 'directory', 'public', 'directory');
+
+# Over a database that has crm already
+command_ok([ 'pg_restore', '--exit-on-error', '--clean', '--if-exists',
+		'--dbname', $node->connstr('custom'), "$dir/custom.dump" ], 'pg_restore --clean');
+check_copy('shop', 'custom', 'public', 'clean');
+
+# With row security on, the install script cannot tell that it is a restore: the setting does.
+{
+	local $ENV{PGOPTIONS} = '-c crm.create_tables=off';
+	copy_archive('shop', 'rls', ['--format=custom'], ['--enable-row-security']);
+}
+check_copy('shop', 'rls', 'public', 'row security');
+
+# Code in schema crm itself, beside the data
+make_shop('beside', 'crm');
+copy_archive('beside', 'beside_copy', ['--format=custom'], []);
+check_copy('beside', 'beside_copy', 'crm', 'schema crm');
+check_drop('beside_copy', 'schema crm');
+
+# Code in a schema of its own that is on no search_path
+make_shop('apart', 'ext');
+copy_plain('apart', 'apart_copy');
+check_copy('apart', 'apart_copy', 'ext', 'schema ext');
+check_drop('apart_copy', 'schema ext');
+
+$node->stop;
+done_testing();
