@@ -6,15 +6,36 @@
  */
 #include "crm.h"
 
+#include "common/string.h"
+
 #include "workflow.h"
+
+/* Mermaid's class statement takes names of ASCII letters only; the shorthand any. */
+static void
+put_class(const Workflow *w, const WfClass *class, StringInfo out)
+{
+	const uint16 *members = WF_MEMBERS(w) + class->first_member;
+	const char *name = WF_STRING(w, class->name);
+	const char *separator = "    class ";
+
+	for (int i = 0; i < class->nmembers; i++)
+		if (pg_is_ascii(WF_STATE_NAME(w, members[i])))
+		{
+			appendStringInfo(out, "%s%s", separator, WF_STATE_NAME(w, members[i]));
+			separator = ",";
+		}
+	if (separator[0] == ',')
+		appendStringInfo(out, " %s\n", name);
+	for (int i = 0; i < class->nmembers; i++)
+		if (!pg_is_ascii(WF_STATE_NAME(w, members[i])))
+			appendStringInfo(out, "    %s:::%s\n", WF_STATE_NAME(w, members[i]), name);
+}
 
 void
 crm_workflow_to_text(const Workflow *w, StringInfo out)
 {
 	const WfState *states = WF_STATES(w);
 	const WfEdge *edges = WF_EDGES(w);
-	const WfClass *classes = WF_CLASSES(w);
-	const uint16 *members = WF_MEMBERS(w);
 
 	appendStringInfo(out, "stateDiagram-v2\n    [*] --> %s\n", WF_STATE_NAME(w, 0));
 	for (int i = 0; i < w->nstates; i++)
@@ -33,11 +54,5 @@ crm_workflow_to_text(const Workflow *w, StringInfo out)
 		if (states[i].flags & WF_STATE_FINAL)
 			appendStringInfo(out, "    %s --> [*]\n", WF_STATE_NAME(w, i));
 	for (int i = 0; i < w->nclasses; i++)
-	{
-		appendStringInfoString(out, "    class ");
-		for (int j = 0; j < classes[i].nmembers; j++)
-			appendStringInfo(out, "%s%s", j > 0 ? "," : "",
-							 WF_STATE_NAME(w, members[classes[i].first_member + j]));
-		appendStringInfo(out, " %s\n", WF_STRING(w, classes[i].name));
-	}
+		put_class(w, &WF_CLASSES(w)[i], out);
 }
