@@ -92,7 +92,7 @@ deps:
 # Built and installed; as root only where the server's directories ask for it.
 ready:
 	@echo 'Building crm $(EXTVERSION) for PostgreSQL $(VERSION)'
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) -s --no-print-directory all
 	@if [ -w '$(pkglibdir)' ] && [ -w '$(datadir)/extension' ]; then \
 		$(MAKE) -s --no-print-directory install; \
 	elif command -v sudo >/dev/null; then \

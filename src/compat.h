@@ -41,6 +41,25 @@
 #define crm_owns_relation(relid, role) pg_class_ownercheck((relid), (role))
 #endif
 
+/* So it did with the *_aclcheck family for schemas. */
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_namespace.h"
+#define crm_may_use_schema(schema, role) \
+	(object_aclcheck(NamespaceRelationId, (schema), (role), ACL_USAGE) == ACLCHECK_OK)
+#else
+#define crm_may_use_schema(schema, role) \
+	(pg_namespace_aclcheck((schema), (role), ACL_USAGE) == ACLCHECK_OK)
+#endif
+
+/* 18 gave index_beginscan() a place for statistics. */
+#if PG_VERSION_NUM >= 180000
+#define crm_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan((heap), (index), (snapshot), NULL, (nkeys), 0)
+#else
+#define crm_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
+#endif
+
 /* 15 made prefixes reservable. */
 #if PG_VERSION_NUM < 150000
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)

@@ -266,8 +266,12 @@ crm_door_get(Relation rel)
 		door->valid = false;
 		door->history_relid = InvalidOid;
 	}
-	/* Building opens relations, which may bring news that outdates it at once. */
-	while (!door->valid)
+
+	/*
+	 * Building opens relations, which may bring news that outdates it at once:
+	 * then the next call builds it again. The lock on rel keeps the rest true.
+	 */
+	if (!door->valid)
 	{
 		door->valid = true;
 		PG_TRY();

@@ -106,11 +106,32 @@ leave_out_key_check(ResultRelInfo *info, Oid parent)
 		info->ri_TrigDesc = NULL;
 }
 
+/*
+ * Open the event table for writing. We may have waited for somebody who was
+ * changing it, so with the lock in hand look whether the door still describes it.
+ */
+static Relation
+open_history(Relation rel, const Door **door)
+{
+	Relation	history = table_open((*door)->history_relid, RowExclusiveLock);
+
+	if (!(*door)->valid)
+	{
+		*door = crm_door_get(rel);
+		if ((*door)->history_relid != RelationGetRelid(history))
+		{
+			table_close(history, RowExclusiveLock);
+			history = table_open((*door)->history_relid, RowExclusiveLock);
+		}
+	}
+	return history;
+}
+
 void
 crm_history_append(Relation rel, const Door *door, const HistoryRow *row)
 {
 	Oid			owner = rel->rd_rel->relowner;
-	Relation	history = table_open(door->history_relid, RowExclusiveLock);
+	Relation	history = open_history(rel, &door);
 	EState	   *estate;
 	ResultRelInfo *info;
 	TupleTableSlot *slot;

@@ -9,6 +9,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -133,6 +134,8 @@ crm_apply_settings(PG_FUNCTION_ARGS)
 	bool		isnull;
 	Datum		placed_at;
 
+	/* as in workflow_cache.c */
+	AcceptInvalidationMessages();
 	if (!settings_valid || settings.currency == NULL)
 		load_settings();
 

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -141,6 +142,8 @@ crm_workflow_get(text *name)
 	CachedWorkflow *entry;
 	Workflow   *workflow = NULL;
 
+	/* A transaction that holds its locks already would not hear of a change. */
+	AcceptInvalidationMessages();
 	if (!cache_valid || cache == NULL)
 	{
 		empty_cache();

@@ -31,12 +31,13 @@ sub make_shop
 	my ($db, $schema) = @_;
 	$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE template0");
 	$node->safe_psql($db, <<"SQL");
+SET client_min_messages = warning;
 CREATE SCHEMA IF NOT EXISTS $schema;
 CREATE EXTENSION crm SCHEMA $schema;
+GRANT USAGE ON SCHEMA crm, $schema TO clerk;
 SQL
 	$node->safe_psql($db, <<'SQL' =~ s/SCHEMA\./$schema./gr);
-INSERT INTO crm.customers (id, name, region) VALUES (1, 'José García', 'ES'), (2, '王小明', 'CN');
-INSERT INTO crm.customers (name) VALUES ('from the sequence') ON CONFLICT DO NOTHING;
+INSERT INTO crm.customers (name, region) VALUES ('José García', 'ES'), ('王小明', 'CN');
 INSERT INTO crm.products (sku, name, price) VALUES ('P1', 'Pen', 1.5), ('P2', 'Ink', 7.25);
 INSERT INTO crm.workflows (name, definition) VALUES
     ('审批', E'[*] --> 草稿\n草稿 --> 已批准 : 批准\n已批准 --> [*]');
@@ -47,7 +48,6 @@ CREATE INDEX orders_by_priority ON crm.orders (priority) WHERE status <> 'comple
 CREATE INDEX order_events_by_event ON crm.order_events (event);
 CREATE POLICY cheap_only ON crm.orders TO clerk USING (priority >= 3);
 ALTER TABLE crm.orders ENABLE ROW LEVEL SECURITY;
-GRANT USAGE ON SCHEMA crm TO clerk;
 GRANT SELECT, INSERT, UPDATE (status, owner) ON crm.orders TO clerk;
 GRANT SELECT ON crm.order_events TO clerk;
 CREATE TABLE public.seen (order_id bigint, status text);
@@ -82,16 +82,17 @@ sub contents
 {
 	my ($db, $table, $columns) = @_;
 	$columns //= '*';
-	return $node->safe_psql($db, "COPY (SELECT $columns FROM crm.$table ORDER BY 1, 2) TO STDOUT");
+	my $key = $table =~ /^order_/ ? '1, 2' : '1';
+	return $node->safe_psql($db, "COPY (SELECT $columns FROM crm.$table ORDER BY $key) TO STDOUT");
 }
 
-# The dump as text; newer versions of pg_dump put a random word into it.
+# The lines of a dump; newer versions of pg_dump put a random word into it.
 sub dump_of
 {
 	my ($db) = @_;
 	my ($stdout, $stderr) = run_command([ 'pg_dump', '--dbname', $node->connstr($db) ]);
 	die $stderr if $stderr ne '';
-	return $stdout =~ s/^\\(un)?restrict .*\n//mgr;
+	return [ grep { !/^\\(un)?restrict / } split /\n/, $stdout ];
 }
 
 # Everything of $original is in $copy, and everything works there.
@@ -100,7 +101,7 @@ sub check_copy
 	my ($original, $copy, $schema, $how) = @_;
 
 	is(contents($copy, $_), contents($original, $_), "$how: same rows in $_") for @tables;
-	is(dump_of($copy), dump_of($original), "$how: dumped again, it is the same dump");
+	is_deeply(dump_of($copy), dump_of($original), "$how: dumped again, it is the same dump");
 	is($node->safe_psql($copy, q(
 		SELECT count(*) FILTER (WHERE deptype = 'e') FROM pg_depend
 		WHERE objid IN (SELECT oid FROM pg_class WHERE relnamespace = 'crm'::regnamespace))), '0',
@@ -118,11 +119,12 @@ sub check_copy
 		INSERT INTO crm.order_events VALUES (1, 9, now(), 'x', 'x', 'x', NULL, 'x', 'x')"), 'SL011',
 		"$how: history is protected");
 
-	is($node->safe_psql($copy, "GRANT USAGE ON SCHEMA $schema TO clerk; SET ROLE clerk;
-		$advance(1, 'submit', 'hello')"), 'submitted', "$how: a granted right lets a clerk take a step");
+	is($node->safe_psql($copy, "SET ROLE clerk; $advance(1, 'submit', 'hello')"), 'submitted',
+		"$how: a granted right lets a clerk take a step");
 	is($node->safe_psql($copy, 'SELECT seq, event, from_status, to_status, actor, role, note, client
 		FROM crm.order_events WHERE order_id = 1 ORDER BY seq DESC LIMIT 1'),
-		'2|submit|pending|submitted|clerk|clerk|hello|psql', "$how: it is recorded, default of the added column too");
+		'2|submit|pending|submitted|clerk|clerk|hello|psql',
+		"$how: it is recorded, default of the added column too");
 	is($node->safe_psql($copy, 'SELECT * FROM public.seen WHERE order_id = 1'), '1|submitted',
 		"$how: the user's trigger fires");
 	is(sqlstate($copy, "SET ROLE clerk; $advance(7, '批准')"), 'SL001', "$how: the policy hides an order");

@@ -1,0 +1,233 @@
+-- What CREATE EXTENSION makes, whom it belongs to, and what it refuses.
+SET client_min_messages = warning;
+BEGIN;
+CREATE EXTENSION crm;
+SELECT plan(68);
+
+CREATE FUNCTION pg_temp.members() RETURNS TABLE (classid oid, objid oid)
+LANGUAGE sql AS $$
+    SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON d.refobjid = e.oid
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'crm'
+$$;
+
+-- Tries to create the extension over an object of that name; nothing stays of it.
+CREATE FUNCTION pg_temp.collision(create_object text, OUT state text, OUT message text, OUT detail text, OUT hint text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE create_object;
+    CREATE EXTENSION crm;
+    RAISE EXCEPTION 'not refused';
+EXCEPTION WHEN others THEN
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
+        detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+END $$;
+
+-- Tables
+SELECT has_table('crm', name::name, format('there is crm.%s', name))
+FROM unnest('{customers,products,orders,order_lines,order_events,workflows,settings}'::text[]) AS name;
+SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,workflows,settings}'::name[],
+    'and there are no other tables');
+SELECT is_empty($$
+    SELECT pg_describe_object(classid, objid, 0) FROM pg_temp.members()
+    WHERE classid = 'pg_class'::regclass$$, 'no table, view or sequence is an extension member');
+SELECT is_empty($$
+    SELECT 1 FROM pg_temp.members()
+    WHERE classid = 'pg_namespace'::regclass$$, 'nor is the schema');
+SELECT results_eq($$
+    SELECT attrelid::regclass::text FROM pg_attribute WHERE attidentity <> ''
+    AND attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'crm'::regnamespace) ORDER BY 1$$,
+    ARRAY['crm.customers', 'crm.orders', 'crm.products'], 'three tables number their rows');
+SELECT is((SELECT count(*) FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'S'), 3::bigint,
+    'with a sequence each');
+SELECT is_empty($$
+    SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind IN ('r', 'S')
+    AND c.relowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user)$$,
+    'they belong to who created the extension');
+
+-- Code
+SELECT results_eq($$
+    SELECT objid::regprocedure::text FROM pg_temp.members() WHERE classid = 'pg_proc'::regclass ORDER BY objid::regprocedure::text COLLATE "C"$$,
+    ARRAY['crm_advance_order(bigint,text,text)', 'crm_apply_settings()', 'crm_create_tables()',
+          'crm_enforce_workflow()', 'crm_invalidate_cache()', 'crm_protect_history()', 'crm_record_event()',
+          'crm_workflow_in(cstring)', 'crm_workflow_out(crm_workflow)', 'crm_workflow_recv(internal)',
+          'crm_workflow_send(crm_workflow)'],
+    'these functions are members, and no others');
+SELECT set_eq($$
+    SELECT objid::regtype::text FROM pg_temp.members() WHERE classid = 'pg_type'::regclass$$,
+    ARRAY['crm_workflow'], 'and this type');
+SELECT is_empty($$
+    SELECT pg_describe_object(d.classid, d.objid, d.objsubid), pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid)
+    FROM pg_temp.members() m JOIN pg_depend d USING (classid, objid)
+    WHERE d.refclassid = 'pg_class'::regclass$$, 'no member depends on a table');
+SELECT is_empty($$
+    SELECT oid::regprocedure FROM pg_proc WHERE proname ~ '^crm_' AND pronamespace <> 'public'::regnamespace$$,
+    'the code is where the search_path finds it');
+SELECT is_empty($$
+    SELECT p.oid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
+    JOIN pg_language l ON l.oid = prolang
+    WHERE l.lanname NOT IN ('c', 'internal')
+    AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)$$,
+    'every function that is not in C has a pinned search_path');
+SELECT results_eq($$
+    SELECT objid::regproc::text FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
+    JOIN pg_language l ON l.oid = prolang WHERE l.lanname NOT IN ('c', 'internal')$$,
+    ARRAY['crm_create_tables'], 'there is one');
+SELECT is_empty($$
+    SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
+    WHERE p.prosecdef OR p.proleakproof$$, 'no function is SECURITY DEFINER or LEAKPROOF');
+SELECT is_empty($$
+    SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
+    WHERE p.proname ~ '^crm_workflow_' AND (p.provolatile, p.proisstrict, p.proparallel) IS DISTINCT FROM ('i', true, 's')$$,
+    'input and output are immutable, strict and parallel safe');
+SELECT is_empty($$
+    SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
+    WHERE p.proname !~ '^crm_workflow_' AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('v', 'u')$$,
+    'everything else is volatile and parallel unsafe');
+SELECT is_empty($$
+    SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
+    JOIN pg_language l ON l.oid = prolang WHERE l.lanname = 'c' AND (p.prosrc <> p.proname OR p.probin <> '$libdir/crm')$$,
+    'a C function has one name in C and in SQL');
+
+CREATE ROLE crm_test_nobody;
+SELECT ok(NOT has_function_privilege('crm_test_nobody', 'crm_create_tables()', 'EXECUTE'),
+    'not everybody may execute crm_create_tables()');
+SELECT ok(has_function_privilege('crm_test_nobody', 'crm_advance_order(bigint, text, text)', 'EXECUTE'),
+    'everybody may try crm_advance_order()');
+SELECT is_empty($$
+    SELECT c.relname, p.privilege FROM pg_class c,
+    unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p(privilege)
+    WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind = 'r'
+    AND has_table_privilege('crm_test_nobody', c.oid, p.privilege)$$, 'nobody else has a right on the tables');
+SELECT ok(NOT has_schema_privilege('crm_test_nobody', 'crm', 'USAGE'), 'nor on the schema');
+
+-- Comments
+SELECT is_empty($$
+    SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND coalesce(obj_description(c.oid, 'pg_class'), '') = ''$$, 'every table has a comment');
+SELECT is_empty($$
+    SELECT a.attrelid::regclass, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0
+    AND NOT a.attisdropped AND coalesce(col_description(a.attrelid, a.attnum), '') = ''$$, 'every column has one');
+SELECT is_empty($$
+    SELECT conname FROM pg_constraint WHERE connamespace = 'crm'::regnamespace
+    AND coalesce(obj_description(oid, 'pg_constraint'), '') = ''$$, 'every constraint');
+SELECT is_empty($$
+    SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+    WHERE c.relnamespace = 'crm'::regnamespace AND NOT t.tgisinternal
+    AND coalesce(obj_description(t.oid, 'pg_trigger'), '') = ''$$, 'every trigger');
+SELECT is_empty($$
+    SELECT i.indexrelid::regclass FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE c.relnamespace = 'crm'::regnamespace
+    AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid AND contype IN ('p', 'u', 'x'))
+    AND coalesce(obj_description(i.indexrelid, 'pg_class'), '') = ''$$, 'every index that is no constraint''s');
+SELECT is_empty($$
+    SELECT pg_describe_object(classid, objid, 0) FROM pg_temp.members()
+    WHERE coalesce(obj_description(objid, classid::regclass::name), '') = ''$$, 'every function and type');
+SELECT isnt(obj_description('crm'::regnamespace, 'pg_namespace'), NULL, 'the schema');
+SELECT isnt(obj_description((SELECT oid FROM pg_extension WHERE extname = 'crm'), 'pg_extension'), NULL, 'and the extension');
+SELECT is_empty($$
+    SELECT conname, conrelid::regclass FROM pg_constraint WHERE connamespace = 'crm'::regnamespace
+    AND conname ~ '(_pkey|_key|_fkey|_check)[0-9]*$'$$, 'no constraint has a name that says nothing');
+
+-- First rows
+SELECT results_eq('SELECT id, time_zone, currency FROM crm.settings', $$VALUES (true, 'UTC', 'EUR')$$,
+    'settings have their row');
+SELECT results_eq('SELECT name, description FROM crm.workflows',
+    $$VALUES ('order', 'From the first line to completion, cancellation or refund')$$, 'there is one workflow');
+SELECT matches((SELECT definition::text FROM crm.workflows WHERE name = 'order'),
+    '^stateDiagram-v2\n.*\[\*\] --> pending', 'it starts with pending');
+
+-- Usable at once
+INSERT INTO crm.customers (id, name) VALUES (1, '王小明');
+INSERT INTO crm.orders (id, customer_id) VALUES (1, 1);
+SELECT is(crm_advance_order(1, 'submit'), 'submitted', 'crm_advance_order() works unqualified');
+
+-- Settings of the session
+SELECT is(current_setting('crm.actor'), '', 'crm.actor is empty at first');
+SELECT is(current_setting('crm.create_tables'), 'auto', 'crm.create_tables is auto');
+SELECT throws_ok('SET crm.create_tables = maybe', '22023', 'invalid value for parameter "crm.create_tables": "maybe"',
+    'crm.create_tables is checked');
+SELECT CASE WHEN current_setting('server_version_num')::int >= 150000
+    THEN throws_ok('SET crm.foo = 1', '42602', 'invalid configuration parameter name "crm.foo"', 'the prefix crm is reserved')
+    ELSE skip('prefixes can be reserved from PostgreSQL 15 on', 1) END;
+
+-- DROP EXTENSION
+SELECT throws_ok('DROP EXTENSION crm', '2BP01', 'cannot drop extension crm because other objects depend on it',
+    'DROP EXTENSION is refused while tables use it');
+DROP EXTENSION crm CASCADE;
+SELECT results_eq('SELECT id, status, version FROM crm.orders', $$VALUES (1::bigint, 'submitted', 2)$$,
+    'CASCADE keeps the rows');
+SELECT results_eq('SELECT order_id, seq, event FROM crm.order_events ORDER BY seq',
+    $$VALUES (1::bigint, 1, 'create'), (1, 2, 'submit')$$, 'and the history');
+SELECT is((SELECT count(*) FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'S'), 3::bigint,
+    'and the sequences');
+
+-- Tables that are there already
+SELECT throws_ok('CREATE EXTENSION crm', '42P07', 'schema "crm" already holds an object that crm would create',
+    'CREATE EXTENSION over our own old tables is refused');
+SELECT is_empty($$SELECT 1 FROM pg_extension WHERE extname = 'crm'$$, 'and leaves no extension');
+DROP SCHEMA crm CASCADE;
+CREATE SCHEMA crm;
+SELECT is(array(
+    SELECT (pg_temp.collision(format('CREATE TABLE crm.%s (i int)', name))).state || ' ' || name
+    FROM unnest('{customers,products,orders,order_lines,order_events,workflows,settings}'::text[]) AS name),
+    '{42P07 customers,42P07 products,42P07 orders,42P07 order_lines,42P07 order_events,42P07 workflows,42P07 settings}',
+    'a table of any of our names is refused');
+SELECT results_eq($$SELECT * FROM pg_temp.collision('CREATE TABLE crm.orders (i int)')$$, $$VALUES (
+    '42P07', 'schema "crm" already holds an object that crm would create',
+    'PostgreSQL said: relation "orders" already exists.',
+    'Rename it or move it to another schema. To keep the tables that are there, SET crm.create_tables = off before CREATE EXTENSION.')$$,
+    'with an error that helps');
+SELECT results_eq($$
+    SELECT (pg_temp.collision(c)).state FROM unnest(ARRAY['CREATE VIEW crm.orders AS SELECT 1',
+    'CREATE TYPE crm.orders AS ENUM ()', 'CREATE TYPE crm.orders AS (i int)', 'CREATE SEQUENCE crm.orders_by_customer']) AS c$$,
+    ARRAY['42P07', '42P07', '42P07', '42P07'], 'and so is a view, a type or a sequence');
+CREATE TABLE crm.order_events (i int);
+INSERT INTO crm.order_events VALUES (42);
+SELECT throws_ok('CREATE EXTENSION crm', '42P07', NULL, 'a table that the script reaches late is refused');
+SELECT is_empty($$SELECT 1 FROM pg_extension WHERE extname = 'crm'$$, 'no extension is left behind');
+SELECT is_empty($$SELECT proname FROM pg_proc WHERE proname ~ '^crm_'$$, 'no function');
+SELECT is_empty($$SELECT typname FROM pg_type WHERE typname ~ '^_?crm_workflow'$$, 'no type');
+SELECT results_eq($$SELECT relname FROM pg_class WHERE relnamespace = 'crm'::regnamespace$$, ARRAY['order_events'::name],
+    'no other table');
+SELECT results_eq('SELECT i FROM crm.order_events', ARRAY[42], 'and the table is as it was');
+DROP TABLE crm.order_events;
+
+-- One schema for all
+CREATE EXTENSION crm SCHEMA crm;
+SELECT results_eq($$
+    SELECT DISTINCT pg_describe_object('pg_namespace'::regclass, pronamespace, 0) FROM pg_temp.members()
+    JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid$$, ARRAY['schema crm'], 'SCHEMA crm puts the code there');
+SELECT is_empty($$
+    SELECT pg_describe_object(classid, objid, 0) FROM pg_temp.members()
+    WHERE classid IN ('pg_class'::regclass, 'pg_namespace'::regclass)$$, 'and still no table nor the schema is a member');
+INSERT INTO crm.customers (id, name) VALUES (1, 'Zoë');
+INSERT INTO crm.orders (id, customer_id) VALUES (1, 1);
+SELECT is(crm.crm_advance_order(1, 'submit'), 'submitted', 'it works there');
+DROP EXTENSION crm CASCADE;
+DROP SCHEMA crm CASCADE;
+
+-- Without tables
+SET LOCAL crm.create_tables = off;
+CREATE EXTENSION crm;
+SELECT hasnt_schema('crm', 'crm.create_tables = off creates no tables');
+SELECT throws_ok($$SELECT crm_advance_order(1, 'submit')$$, '42P01', 'table "crm.orders" does not exist',
+    'then a step says what is missing');
+SELECT lives_ok('SELECT crm_create_tables()', 'crm_create_tables() makes up for it');
+SELECT is_empty($$
+    SELECT pg_describe_object(classid, objid, 0) FROM pg_temp.members()
+    WHERE classid IN ('pg_class'::regclass, 'pg_namespace'::regclass)$$, 'they are no members either');
+DROP EXTENSION crm CASCADE;
+DROP SCHEMA crm CASCADE;
+
+SET LOCAL crm.create_tables = auto;
+SET LOCAL row_security = off;
+CREATE EXTENSION crm;
+SELECT hasnt_schema('crm', 'row_security = off (a dump) creates no tables');
+DROP EXTENSION crm;
+SET LOCAL crm.create_tables = on;
+CREATE EXTENSION crm;
+SELECT has_table('crm', 'orders'::name, 'crm.create_tables = on overrides that');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,205 @@
+-- A hostile search_path, row-level security, and rights that are missing.
+SET client_min_messages = warning;
+BEGIN;
+CREATE EXTENSION crm;
+SELECT plan(56);
+
+CREATE ROLE crm_test_owner;
+CREATE ROLE crm_test_clerk;
+CREATE ROLE crm_test_mallory;
+INSERT INTO crm.customers (id, name) VALUES (1, 'Zoë');
+ALTER TABLE crm.orders ALTER COLUMN id RESTART WITH 1000;
+INSERT INTO crm.workflows (name, definition) VALUES ('easy', E'[*] --> pending\npending --> completed : jump\ncompleted --> [*]');
+INSERT INTO crm.orders (id, customer_id, owner) SELECT g, 1, CASE WHEN g < 50 THEN 'crm_test_clerk' ELSE 'somebody' END FROM generate_series(1, 70) g;
+CREATE FUNCTION pg_temp.place(id bigint) RETURNS text
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+    SELECT format('%s %s: %s', o.status, o.version,
+        (SELECT string_agg(e.event, ' ' ORDER BY e.seq) FROM crm.order_events e WHERE e.order_id = o.id))
+    FROM crm.orders o WHERE o.id = $1
+$$;
+
+-- A schema in front of pg_catalog where everything has another meaning
+CREATE SCHEMA evil;
+GRANT ALL ON SCHEMA evil TO PUBLIC;
+SET LOCAL ROLE crm_test_mallory;
+CREATE FUNCTION evil.never(bigint, bigint) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'evil operator' USING ERRCODE = 'EVIL1'; END $$;
+CREATE FUNCTION evil.never(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'evil operator' USING ERRCODE = 'EVIL1'; END $$;
+CREATE FUNCTION evil.sum(integer, integer) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'evil operator' USING ERRCODE = 'EVIL1'; END $$;
+CREATE FUNCTION evil.product(numeric, numeric) RETURNS numeric LANGUAGE sql AS 'SELECT 666.0';
+CREATE FUNCTION evil.minus(timestamptz, timestamptz) RETURNS interval LANGUAGE sql AS 'SELECT NULL::interval';
+CREATE OPERATOR evil.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = evil.never);
+CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.never);
+CREATE OPERATOR evil.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.never);
+CREATE OPERATOR evil.~ (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.never);
+CREATE OPERATOR evil.+ (LEFTARG = integer, RIGHTARG = integer, FUNCTION = evil.sum);
+CREATE OPERATOR evil.* (LEFTARG = numeric, RIGHTARG = numeric, FUNCTION = evil.product);
+CREATE OPERATOR evil.- (LEFTARG = timestamptz, RIGHTARG = timestamptz, FUNCTION = evil.minus);
+CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql AS $$SELECT '1999-01-01'::timestamptz$$;
+CREATE FUNCTION evil.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$SELECT '1999-01-01'::timestamptz$$;
+CREATE FUNCTION evil.timezone(text, timestamptz) RETURNS timestamp LANGUAGE sql AS $$SELECT '1999-01-01'::timestamp$$;
+CREATE FUNCTION evil.round(numeric, integer) RETURNS numeric LANGUAGE sql AS 'SELECT 666.0';
+CREATE FUNCTION evil.jsonb_typeof(jsonb) RETURNS text LANGUAGE sql AS $$SELECT 'object'::pg_catalog.text$$;
+CREATE FUNCTION evil.crm_advance_order(bigint, text) RETURNS text LANGUAGE sql AS $$SELECT 'shadow'::pg_catalog.text$$;
+CREATE FUNCTION evil.crm_enforce_workflow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE FUNCTION evil.crm_record_event() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE DOMAIN evil.text AS pg_catalog.text CHECK (false);
+CREATE DOMAIN evil.bigint AS pg_catalog.int8 CHECK (false);
+CREATE DOMAIN evil.crm_workflow AS pg_catalog.text;
+CREATE TABLE evil.orders (id bigint, workflow pg_catalog.text, status pg_catalog.text, version integer, status_since timestamptz);
+INSERT INTO evil.orders VALUES (1, 'order', 'evil', 1, 'today'), (404, 'order', 'pending', 1, 'today');
+CREATE TABLE evil.order_events (order_id bigint, seq integer, event pg_catalog.text);
+CREATE TABLE evil.workflows (name pg_catalog.text, definition public.crm_workflow);
+INSERT INTO evil.workflows VALUES ('order', E'[*] --> pending\npending --> completed : jump\ncompleted --> [*]');
+CREATE TABLE evil.settings (time_zone pg_catalog.text, currency pg_catalog.text);
+INSERT INTO evil.settings VALUES ('Pacific/Kiritimati', 'XXX');
+RESET ROLE;
+CREATE FUNCTION pg_temp.hostile(statement text) RETURNS text LANGUAGE plpgsql
+SET search_path = evil, pg_temp, public, pg_catalog AS $$
+DECLARE
+    result pg_catalog.text;
+BEGIN
+    EXECUTE statement INTO result;
+    RETURN result;
+END $$;
+-- The trap is armed:
+SELECT throws_ok($$SELECT pg_temp.hostile('SELECT 1 + 1')$$, 'EVIL1', 'evil operator', 'the search_path is hostile');
+SELECT is(pg_temp.hostile($$SELECT status FROM orders LIMIT 1$$), 'evil', 'and its tables are in front');
+SELECT is(pg_temp.hostile($$SELECT now()$$), pg_temp.hostile($$SELECT '1999-01-01'::timestamptz$$), 'and its functions');
+
+GRANT USAGE ON SCHEMA crm TO crm_test_clerk;
+GRANT SELECT, INSERT, UPDATE ON crm.orders, crm.order_lines TO crm_test_clerk;
+INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90);
+-- make the session forget what it knows of the tables
+UPDATE crm.workflows SET description = description;
+UPDATE crm.settings SET id = id;
+ALTER TABLE crm.orders SET (fillfactor = 90);
+ALTER TABLE crm.order_events SET (fillfactor = 100);
+SET LOCAL ROLE crm_test_clerk;
+SELECT is(pg_temp.hostile($$SELECT public.crm_advance_order(1, 'submit')$$), 'submitted', 'crm_advance_order() works');
+SELECT is(pg_temp.place(1), 'submitted 2: create submit', 'on our tables');
+SELECT throws_ok($$SELECT pg_temp.hostile('SELECT public.crm_advance_order(1, ''jump'')')$$, 'SL002', 'workflow "order" has no event "jump"', 'with our workflow');
+SELECT throws_ok($$SELECT pg_temp.hostile('SELECT public.crm_advance_order(404, ''submit'')')$$, 'SL001', 'order 404 does not exist', 'and our orders');
+SELECT is(pg_temp.hostile($$UPDATE crm.orders SET status = 'paid' WHERE id OPERATOR(pg_catalog.=) 1 RETURNING status$$), 'paid', 'a plain UPDATE too');
+SELECT throws_ok($$SELECT pg_temp.hostile('UPDATE crm.orders SET status = ''completed'' WHERE id OPERATOR(pg_catalog.=) 1 RETURNING status')$$,
+    'SL003', 'order 1 cannot become "completed"', 'that is held to our rules');
+SELECT is(pg_temp.hostile($$INSERT INTO crm.orders (id, customer_id) VALUES (101, 1) RETURNING status$$), 'pending', 'an INSERT');
+SELECT is((SELECT placed_on || ' ' || currency FROM crm.orders WHERE id = 101), (now() AT TIME ZONE 'UTC')::date || ' EUR', 'has our day and our currency');
+SELECT is(pg_temp.hostile($$INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (1, 1, 1, 3, 4.90) RETURNING amount$$),
+    '14.70', 'an amount is computed by the right operators');
+SELECT throws_ok($$SELECT pg_temp.hostile('UPDATE crm.orders SET attributes = ''[]'' RETURNING 1')$$, '23514', NULL, 'and checks are checked by them');
+RESET ROLE;
+SELECT is((SELECT dwell = at - (SELECT at FROM crm.order_events WHERE order_id = 1 AND seq = 1) FROM crm.order_events WHERE order_id = 1 AND seq = 2),
+    true, 'dwell is computed by our clock');
+SELECT ok(pg_temp.hostile($s$SELECT E'[*] --> a\na --> [*]'::public.crm_workflow$s$) ~ 'stateDiagram-v2', 'a workflow is read');
+SELECT is_empty('SELECT 1 FROM evil.order_events', 'nothing was written elsewhere');
+
+-- Temporary tables come before everything.
+CREATE TEMP TABLE orders AS SELECT * FROM evil.orders;
+CREATE TEMP TABLE workflows AS SELECT * FROM evil.workflows;
+CREATE TEMP TABLE order_events AS SELECT * FROM evil.order_events;
+CREATE TEMP TABLE settings AS SELECT * FROM evil.settings;
+GRANT ALL ON orders, workflows, order_events, settings TO PUBLIC;
+SET LOCAL ROLE crm_test_clerk;
+SELECT is(crm_advance_order(2, 'submit'), 'submitted', 'temporary tables of our names do not matter');
+SELECT throws_ok($$SELECT crm_advance_order(404, 'submit')$$, 'SL001', NULL, 'not one bit');
+RESET ROLE;
+SELECT is(pg_temp.place(2), 'submitted 2: create submit', 'the step is in our tables');
+DROP TABLE orders, workflows, order_events, settings;
+
+-- CREATE EXTENSION
+SAVEPOINT s;
+DROP EXTENSION crm CASCADE;
+DROP SCHEMA crm CASCADE;
+SELECT set_config('search_path', 'evil, pg_temp, public', true) AS ignored \gset
+CREATE EXTENSION crm SCHEMA public;
+SELECT pg_catalog.set_config('search_path', 'public', true) AS ignored \gset
+SELECT count(*) AS strangers FROM pg_depend d
+WHERE (d.refclassid, d.refobjid) IN (SELECT 'pg_type'::regclass, oid FROM pg_type WHERE typnamespace = 'evil'::regnamespace
+    UNION ALL SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace = 'evil'::regnamespace
+    UNION ALL SELECT 'pg_operator'::regclass, oid FROM pg_operator WHERE oprnamespace = 'evil'::regnamespace)
+  AND (d.classid, d.objid) IN (SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE proname ~ '^crm_' AND pronamespace = 'public'::regnamespace
+    UNION ALL SELECT 'pg_class'::regclass, oid FROM pg_class WHERE relnamespace = 'crm'::regnamespace
+    UNION ALL SELECT 'pg_attrdef'::regclass, a.oid FROM pg_attrdef a JOIN pg_class c ON c.oid = adrelid WHERE relnamespace = 'crm'::regnamespace
+    UNION ALL SELECT 'pg_trigger'::regclass, t.oid FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid WHERE relnamespace = 'crm'::regnamespace
+    UNION ALL SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE connamespace = 'crm'::regnamespace) \gset
+SELECT count(*) AS tables FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'r' \gset
+ROLLBACK TO s;
+SELECT is(:strangers, 0, 'CREATE EXTENSION with a hostile search_path depends on nothing there');
+SELECT is(:tables, 7, 'and makes all tables');
+SELECT throws_ok($$DROP EXTENSION crm CASCADE; DROP SCHEMA crm CASCADE; CREATE EXTENSION crm SCHEMA evil$$, '42710', 'type "crm_workflow" already exists',
+    'in a schema where our names are taken it is refused');
+DROP SCHEMA evil CASCADE;
+
+-- Row-level security
+ALTER TABLE crm.orders OWNER TO crm_test_owner;
+ALTER TABLE crm.order_events OWNER TO crm_test_owner;
+GRANT USAGE ON SCHEMA crm TO crm_test_owner;
+ALTER TABLE crm.orders ENABLE ROW LEVEL SECURITY;
+CREATE POLICY see ON crm.orders FOR SELECT USING (owner = current_user);
+CREATE POLICY change ON crm.orders FOR UPDATE USING (id < 30) WITH CHECK (status <> 'cancelled');
+SET LOCAL ROLE crm_test_clerk;
+SELECT is(crm_advance_order(10, 'submit'), 'submitted', 'an order that policies let through');
+SELECT throws_ok($$SELECT crm_advance_order(60, 'submit')$$, 'SL001', 'order 60 does not exist', 'one that a policy hides');
+SELECT throws_ok($$SELECT crm_advance_order(404, 'submit')$$, 'SL001', 'order 404 does not exist', 'looks like one that is not there');
+SELECT throws_ok($$SELECT crm_advance_order(40, 'submit')$$, 'SL001', 'order 40 does not exist', 'one that may be seen but not changed');
+SELECT throws_ok($$SELECT crm_advance_order(11, 'cancel')$$, '42501', 'new row violates row-level security policy for table "orders"', 'a status that a policy refuses');
+SELECT throws_ok($$UPDATE crm.orders SET status = 'cancelled' WHERE id = 11$$, '42501', NULL, 'by plain UPDATE too');
+WITH u AS (UPDATE crm.orders SET status = 'submitted' WHERE id IN (12, 40, 60) RETURNING id) SELECT count(*) AS updated FROM u \gset
+SELECT is(:updated, 1, 'a plain UPDATE sees what policies let through');
+RESET ROLE;
+SELECT is(pg_temp.place(10) || ', ' || pg_temp.place(12), 'submitted 2: create submit, submitted 2: create submit', 'those are recorded');
+SELECT is(pg_temp.place(11) || ', ' || pg_temp.place(40) || ', ' || pg_temp.place(60), 'pending 1: create, pending 1: create, pending 1: create', 'the others untouched');
+SET LOCAL ROLE crm_test_owner;
+SELECT is(crm_advance_order(60, 'submit'), 'submitted', 'policies do not bind the owner');
+ALTER TABLE crm.orders FORCE ROW LEVEL SECURITY;
+SELECT throws_ok($$SELECT crm_advance_order(61, 'submit')$$, 'SL001', 'order 61 does not exist', 'unless forced');
+ALTER TABLE crm.orders NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE crm.orders DISABLE ROW LEVEL SECURITY;
+RESET ROLE;
+ALTER TABLE crm.workflows ENABLE ROW LEVEL SECURITY;
+ALTER TABLE crm.settings ENABLE ROW LEVEL SECURITY;
+SET LOCAL ROLE crm_test_clerk;
+SELECT throws_ok('SELECT 1 FROM crm.workflows', '42501', NULL, 'who may not read the workflows');
+SELECT is(crm_advance_order(61, 'submit'), 'submitted', 'takes steps by them');
+SELECT throws_ok($$UPDATE crm.orders SET status = 'completed' WHERE id = 61$$, 'SL003', NULL, 'and is held to them');
+SELECT lives_ok('INSERT INTO crm.orders (id, customer_id) VALUES (102, 1)', 'so with the settings');
+RESET ROLE;
+
+-- Rights
+REVOKE ALL ON crm.orders FROM crm_test_clerk;
+CREATE FUNCTION pg_temp.granted(rights text, statement text DEFAULT $$SELECT crm_advance_order(20, 'submit')$$) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    IF rights <> '' THEN
+        EXECUTE format('GRANT %s ON crm.orders TO crm_test_clerk', rights);
+    END IF;
+    SET LOCAL ROLE crm_test_clerk;
+    EXECUTE statement;
+    RAISE EXCEPTION USING ERRCODE = '00001', MESSAGE = 'allowed';
+EXCEPTION WHEN others THEN
+    RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+SELECT is(pg_temp.granted(''), '42501 permission denied for table orders', 'without rights there is no step');
+SELECT is(pg_temp.granted('', $$SELECT crm_advance_order(404, 'submit')$$), '42501 permission denied for table orders', 'and no word about which orders there are');
+SELECT is(pg_temp.granted('SELECT'), '42501 permission denied for table orders', 'SELECT is not enough');
+SELECT is(pg_temp.granted('UPDATE'), '42501 permission denied for table orders', 'nor is UPDATE');
+SELECT is(pg_temp.granted('SELECT, UPDATE (owner, version)'), '42501 permission denied for table orders', 'nor UPDATE of other columns');
+SELECT is(pg_temp.granted('SELECT (status), UPDATE (status)'), '42501 permission denied for table orders', 'nor SELECT of the status alone');
+SELECT is(pg_temp.granted('SELECT (id, status), UPDATE (status)'), '00001 allowed', 'SELECT (id, status) and UPDATE (status) are');
+SELECT is(pg_temp.granted('SELECT, UPDATE'), '00001 allowed', 'and so are both on the table');
+SELECT is(pg_temp.granted('INSERT', 'INSERT INTO crm.orders (customer_id) VALUES (1)'), '00001 allowed', 'INSERT needs no right on sequence, settings, workflows and history');
+REVOKE EXECUTE ON FUNCTION crm_advance_order(bigint, text, text) FROM PUBLIC;
+SELECT is(pg_temp.granted('SELECT, UPDATE'), '42501 permission denied for function crm_advance_order', 'the function can be denied, too');
+SELECT is(pg_temp.place(20), 'pending 1: create', 'none of these is left');
+
+-- Functions called as what they are not
+SELECT throws_ok(format('SELECT %s()', f), '39P01', format('function %s() was not called as the trigger that it is for', f), f || ' is no function to call')
+FROM unnest('{crm_enforce_workflow,crm_record_event,crm_protect_history,crm_apply_settings,crm_invalidate_cache}'::text[]) AS f;
+SELECT throws_ok($$SELECT crm_create_tables()$$, '42P07', 'schema "crm" already holds an object that crm would create', 'crm_create_tables() twice');
+SET LOCAL ROLE crm_test_mallory;
+SELECT throws_ok($$SELECT crm_create_tables()$$, '42501', 'permission denied for function crm_create_tables', 'or by anybody');
+SELECT throws_ok($$CREATE FUNCTION pg_temp.f(cstring) RETURNS bytea AS '$libdir/crm', 'crm_workflow_in' LANGUAGE c$$, '42501',
+    'permission denied for language c', 'the library is for superusers');
+RESET ROLE;
+
+SELECT * FROM finish();
+ROLLBACK;

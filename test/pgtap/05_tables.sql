@@ -1,0 +1,133 @@
+-- What the tables refuse by themselves, and what the database fills in.
+SET client_min_messages = warning;
+BEGIN;
+CREATE EXTENSION crm;
+SET LOCAL TimeZone = 'UTC';
+SELECT plan(76);
+
+INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明');
+INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90);
+INSERT INTO crm.orders (id, reference, customer_id) VALUES (1, 'R1', 1), (2, NULL, 1);
+INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (1, 1, 1, 3, 4.90);
+
+ALTER TABLE crm.customers ALTER COLUMN id RESTART WITH 1000;
+ALTER TABLE crm.products ALTER COLUMN id RESTART WITH 1000;
+ALTER TABLE crm.orders ALTER COLUMN id RESTART WITH 1000;
+
+-- One failing case for each constraint, by name
+CREATE TEMP TABLE cases (no serial, name name, state text, statement text);
+INSERT INTO cases (name, state, statement) VALUES
+    ('settings_have_one_row', '23505', $$INSERT INTO crm.settings DEFAULT VALUES$$),
+    ('settings_id_is_true', '23514', $$INSERT INTO crm.settings (id) VALUES (false)$$),
+    ('settings_currency_is_an_iso_code', '23514', $$UPDATE crm.settings SET currency = 'eur'$$),
+    ('settings_currency_is_an_iso_code', '23514', $$UPDATE crm.settings SET currency = E'EUR\n'$$),
+    ('workflows_have_a_unique_name', '23505', $$INSERT INTO crm.workflows (name, definition) SELECT name, definition FROM crm.workflows$$),
+    ('workflows_name_has_1_to_63_bytes', '23514', $$INSERT INTO crm.workflows (name, definition) SELECT '', definition FROM crm.workflows$$),
+    ('workflows_name_has_1_to_63_bytes', '23514', $$INSERT INTO crm.workflows (name, definition) SELECT repeat('流', 22), definition FROM crm.workflows$$),
+    ('customers_have_a_unique_id', '23505', $$INSERT INTO crm.customers (id, name) VALUES (1, 'x')$$),
+    ('customers_code_is_unique', '23505', $$INSERT INTO crm.customers (id, code, name) VALUES (9, 'C1', 'x')$$),
+    ('customers_name_is_not_empty', '23514', $$INSERT INTO crm.customers (id, name) VALUES (9, '')$$),
+    ('customers_attributes_are_an_object', '23514', $$UPDATE crm.customers SET attributes = '[]'$$),
+    ('customers_attributes_are_an_object', '23514', $$UPDATE crm.customers SET attributes = 'null'$$),
+    ('products_have_a_unique_id', '23505', $$INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'x', 'x', 1)$$),
+    ('products_sku_is_unique', '23505', $$INSERT INTO crm.products (id, sku, name, price) VALUES (9, 'TEA', 'x', 1)$$),
+    ('products_sku_is_not_empty', '23514', $$INSERT INTO crm.products (id, sku, name, price) VALUES (9, '', 'x', 1)$$),
+    ('products_name_is_not_empty', '23514', $$INSERT INTO crm.products (id, sku, name, price) VALUES (9, 'x', '', 1)$$),
+    ('products_price_is_not_negative', '23514', $$UPDATE crm.products SET price = -0.0001$$),
+    ('products_price_is_not_negative', '23514', $$UPDATE crm.products SET price = 'NaN'$$),
+    ('products_attributes_are_an_object', '23514', $$UPDATE crm.products SET attributes = '"x"'$$),
+    ('orders_have_a_unique_id', '23505', $$INSERT INTO crm.orders (id, customer_id) VALUES (1, 1)$$),
+    ('orders_reference_is_unique', '23505', $$INSERT INTO crm.orders (id, reference, customer_id) VALUES (9, 'R1', 1)$$),
+    ('orders_belong_to_a_customer', '23503', $$INSERT INTO crm.orders (id, customer_id) VALUES (9, 99)$$),
+    ('orders_belong_to_a_customer', '23503', $$DELETE FROM crm.customers WHERE id = 1$$),
+    ('orders_follow_a_workflow', '23503', $$DELETE FROM crm.workflows WHERE name = 'order'$$),
+    ('orders_currency_is_an_iso_code', '23514', $$INSERT INTO crm.orders (id, customer_id, currency) VALUES (9, 1, '€')$$),
+    ('orders_currency_is_an_iso_code', '23514', $$UPDATE crm.orders SET currency = 'EURO'$$),
+    ('orders_attributes_are_an_object', '23514', $$UPDATE crm.orders SET attributes = '1'$$),
+    ('order_lines_are_numbered', '23505', $$INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (1, 1, 1, 1, 1)$$),
+    ('order_lines_belong_to_an_order', '23503', $$INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (99, 1, 1, 1, 1)$$),
+    ('order_lines_sell_a_product', '23503', $$INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (2, 1, 99, 1, 1)$$),
+    ('order_lines_sell_a_product', '23503', $$DELETE FROM crm.products$$),
+    ('order_lines_line_no_is_positive', '23514', $$UPDATE crm.order_lines SET line_no = 0$$),
+    ('order_lines_quantity_is_positive', '23514', $$UPDATE crm.order_lines SET quantity = 0$$),
+    ('order_lines_quantity_is_positive', '23514', $$UPDATE crm.order_lines SET quantity = -1$$),
+    ('order_lines_quantity_is_positive', '23514', $$UPDATE crm.order_lines SET quantity = 0.0004$$),
+    ('order_lines_quantity_is_positive', '23514', $$UPDATE crm.order_lines SET quantity = 'NaN'$$),
+    ('order_lines_unit_price_is_not_negative', '23514', $$UPDATE crm.order_lines SET unit_price = -1$$),
+    ('order_lines_unit_price_is_not_negative', '23514', $$UPDATE crm.order_lines SET unit_price = 'NaN'$$),
+    ('order_lines_discount_is_not_negative', '23514', $$UPDATE crm.order_lines SET discount = -1$$),
+    ('order_lines_discount_is_not_negative', '23514', $$UPDATE crm.order_lines SET discount = 'NaN'$$),
+    ('order_lines_tax_is_not_negative', '23514', $$UPDATE crm.order_lines SET tax = -1$$),
+    ('order_lines_tax_is_not_negative', '23514', $$UPDATE crm.order_lines SET tax = 'NaN'$$),
+    ('order_events_are_numbered', '23505', $$INSERT INTO crm.order_events SELECT * FROM crm.order_events$$),
+    ('order_events_belong_to_an_order', '23503', $$INSERT INTO crm.order_events SELECT 99, seq, at, event, from_status, to_status, dwell, actor, role, note FROM crm.order_events WHERE order_id = 1$$),
+    ('order_events_belong_to_an_order', '23503', $$DELETE FROM crm.orders WHERE id = 1$$);
+
+CREATE FUNCTION pg_temp.violation(statement text, OUT state text, OUT name name)
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    state := '00000';
+EXCEPTION WHEN others THEN
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, name = CONSTRAINT_NAME;
+END $$;
+SELECT is((SELECT state || ' ' || v.name FROM pg_temp.violation(statement) v), cases.state || ' ' || cases.name, statement)
+FROM cases ORDER BY no;
+-- 'time zone "…" not recognized' comes from PostgreSQL itself, before the constraint says a word.
+SELECT throws_ok($$UPDATE crm.settings SET time_zone = 'Mars/Olympus'$$, '22023', 'time zone "Mars/Olympus" not recognized', 'settings_time_zone_is_known');
+SELECT is_empty($$
+    SELECT conname FROM pg_constraint WHERE connamespace = 'crm'::regnamespace AND contype IN ('c', 'p', 'u', 'f', 'x')
+    AND conname NOT IN (SELECT name FROM cases) AND conname <> 'settings_time_zone_is_known'$$, 'every constraint has its case');
+
+-- NOT NULL and overflow
+SELECT throws_ok(statement, '23502', NULL, statement) FROM unnest(ARRAY[
+    $$INSERT INTO crm.customers (name) VALUES (NULL)$$, $$INSERT INTO crm.orders (customer_id) VALUES (NULL)$$,
+    $$INSERT INTO crm.orders (customer_id, placed_at) VALUES (1, NULL)$$, $$UPDATE crm.orders SET currency = NULL$$,
+    $$UPDATE crm.settings SET time_zone = NULL$$]) AS statement;
+SELECT throws_ok($$UPDATE crm.order_lines SET quantity = 99999999999, unit_price = 9999999999$$, '22003', NULL, 'an amount that is too large');
+SELECT throws_ok($$UPDATE crm.products SET price = 'Infinity'$$, '22003', NULL, 'an infinite price');
+
+-- What is welcome
+SELECT lives_ok($$INSERT INTO crm.customers (name, birth_date) VALUES ('Leap', '2000-02-29'), ('Old', '1900-01-01')$$, 'a birthday on a leap day');
+SELECT lives_ok($$INSERT INTO crm.products (sku, name, price) VALUES ('GIFT', 'Gift', 0)$$, 'a price of nothing');
+SELECT lives_ok($$DELETE FROM crm.customers WHERE id = 2$$, 'a customer without orders may go');
+
+-- Amounts
+CREATE FUNCTION pg_temp.amount(quantity numeric, unit_price numeric, discount numeric DEFAULT 0, tax numeric DEFAULT 0) RETURNS numeric
+LANGUAGE sql AS $$ UPDATE crm.order_lines SET quantity = $1, unit_price = $2, discount = $3, tax = $4 WHERE (order_id, line_no) = (1, 1) RETURNING amount $$;
+SELECT is(pg_temp.amount(3, 4.90), 14.70, 'an amount is quantity times price');
+SELECT is(pg_temp.amount(1, 0.005), 0.01, 'rounded to cents, half away from zero');
+SELECT is(pg_temp.amount(1.005, 1), 1.01, 'exactly, as no float is');
+SELECT is(pg_temp.amount(3, 0.3333), 1.00, 'per line, not per unit');
+SELECT is(pg_temp.amount(10, 2.5, 5, 3.80), 23.80, 'minus discount, plus tax');
+SELECT throws_ok($$UPDATE crm.order_lines SET amount = 1$$, '428C9', 'column "amount" can only be updated to DEFAULT', 'it is not written by hand');
+
+-- The day of an order
+SELECT is((SELECT currency FROM crm.orders WHERE id = 1), 'EUR', 'the currency comes from the settings');
+CREATE FUNCTION pg_temp.day(placed_at timestamptz) RETURNS text LANGUAGE sql AS $$
+    INSERT INTO crm.orders (customer_id, placed_at, placed_on) VALUES (1, placed_at, '1999-01-01') RETURNING placed_on || ' ' || currency
+$$;
+SELECT is(pg_temp.day('2024-02-29 20:00+00'), '2024-02-29 EUR', 'placed_on is the day in UTC, whatever was given for it');
+UPDATE crm.settings SET time_zone = 'Asia/Taipei', currency = 'TWD';
+SELECT is(pg_temp.day('2024-02-29 20:00+00'), '2024-03-01 TWD', 'a changed time zone and currency hold at once');
+SET LOCAL TimeZone = 'America/Los_Angeles';
+SELECT is(pg_temp.day('2024-02-29 20:00+00'), '2024-03-01 TWD', 'the TimeZone of the session does not matter');
+SELECT is(pg_temp.day('infinity') || ', ' || pg_temp.day('-infinity'), 'infinity TWD, -infinity TWD', 'an infinite time has an infinite day');
+INSERT INTO crm.orders (id, customer_id, placed_at, currency) VALUES (7, 1, '2024-12-31 17:00+00', 'USD');
+SELECT is((SELECT placed_on || ' ' || currency FROM crm.orders WHERE id = 7), '2025-01-01 USD', 'a currency that is given stays');
+UPDATE crm.orders SET placed_at = '2024-12-31 15:59:59+00' WHERE id = 7;
+SELECT is((SELECT placed_on FROM crm.orders WHERE id = 7), '2024-12-31'::date, 'placed_on follows placed_at');
+UPDATE crm.orders SET placed_on = '1999-01-01' WHERE id = 7;
+SELECT is((SELECT placed_on FROM crm.orders WHERE id = 7), '2024-12-31'::date, 'and nothing else');
+SELECT throws_ok($$INSERT INTO crm.orders (customer_id, placed_at) VALUES (1, '294276-12-31 23:59:59+00')$$, '22008', NULL, 'a day that does not exist');
+SAVEPOINT s;
+UPDATE crm.settings SET time_zone = 'UTC', currency = 'USD';
+ROLLBACK TO s;
+SELECT is(pg_temp.day('2024-02-29 20:00+00'), '2024-03-01 TWD', 'settings that were rolled back do not hold');
+SELECT throws_ok($$DELETE FROM crm.settings; INSERT INTO crm.orders (customer_id) VALUES (1)$$, 'P0002', 'table "crm.settings" is empty', 'without settings there is no order');
+SELECT is(pg_temp.day('2024-02-29 20:00+00'), '2024-03-01 TWD', 'with them there is');
+-- numbers
+SELECT lives_ok($$INSERT INTO crm.customers (name) VALUES ('x'); INSERT INTO crm.products (sku, name, price) VALUES ('y', 'y', 1)$$, 'numbers are given by the database');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,106 @@
+-- Whatever people do to the tables, or hang on them: an error that says so, and the backend lives.
+SET client_min_messages = warning;
+BEGIN;
+CREATE EXTENSION crm;
+SELECT plan(46);
+
+CREATE ROLE crm_test_mallory;
+CREATE SCHEMA crm_test AUTHORIZATION crm_test_mallory;
+GRANT USAGE ON SCHEMA crm TO crm_test_mallory;
+GRANT ALL ON ALL TABLES IN SCHEMA crm TO crm_test_mallory;
+INSERT INTO crm.customers (id, name) VALUES (1, 'Zoë');
+INSERT INTO crm.workflows (name, definition) VALUES ('loop', E'[*] --> idle\nidle --> idle : poke\nidle --> [*]');
+INSERT INTO crm.orders (id, customer_id) SELECT g, 1 FROM generate_series(1, 2000) g;
+SELECT pg_backend_pid() AS pid \gset
+
+-- Changes to the tables, each undone at once
+CREATE FUNCTION pg_temp.outcome(change text, statement text DEFAULT $$SELECT public.crm_advance_order(1, 'submit')$$, OUT outcome text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE change;
+    EXECUTE statement INTO outcome;
+    RAISE EXCEPTION USING ERRCODE = '00001', MESSAGE = coalesce(outcome, 'done');
+EXCEPTION WHEN others THEN
+    outcome := SQLSTATE || ' ' || SQLERRM;
+END $$;
+
+SELECT is(pg_temp.outcome('SELECT 1'), '00001 submitted', 'as it is');
+SELECT is(pg_temp.outcome(change), expected, change) FROM (VALUES
+    ('DROP TABLE crm.order_events', '42P01 event table "order_events" of table crm.orders does not exist'),
+    ('ALTER TABLE crm.order_events RENAME TO events', '42P01 event table "order_events" of table crm.orders does not exist'),
+    ('ALTER TABLE crm.order_events SET SCHEMA crm_test', '42P01 event table "order_events" of table crm.orders does not exist'),
+    ('DROP TABLE crm.order_events; CREATE VIEW crm.order_events AS SELECT 1', '42809 event table crm.order_events is not an ordinary table'),
+    ('ALTER TABLE crm.order_events DROP COLUMN note', '42703 column "note" of table crm.order_events does not exist'),
+    ('ALTER TABLE crm.order_events ALTER COLUMN at TYPE timestamp', '42804 column "at" of table crm.order_events is of type timestamp without time zone, but crm needs timestamp with time zone'),
+    ('ALTER TABLE crm.order_events DROP CONSTRAINT order_events_are_numbered', '42P16 the primary key of event table crm.order_events is not the key of table crm.orders and a number'),
+    ('ALTER TABLE crm.order_events DROP CONSTRAINT order_events_belong_to_an_order', '00001 submitted'),
+    ('ALTER TABLE crm.orders RENAME COLUMN status TO stage', '42703 column "status" of table crm.orders does not exist'),
+    ('ALTER TABLE crm.orders DROP COLUMN version', '42703 column "version" of table crm.orders does not exist'),
+    ('ALTER TABLE crm.orders ALTER COLUMN status TYPE varchar', '42804 column "status" of table crm.orders is of type character varying, but crm needs text'),
+    ('ALTER TABLE crm.orders DROP CONSTRAINT orders_have_a_unique_id CASCADE', '42P16 table crm.orders has no primary key of one column'),
+    ('ALTER TABLE crm.orders RENAME TO old_orders', '42P01 table "crm.orders" does not exist'),
+    ('ALTER SCHEMA crm RENAME TO sales', '42P01 table "crm.orders" does not exist'),
+    ('ALTER TABLE crm.orders RENAME TO old_orders; CREATE VIEW crm.orders AS SELECT * FROM crm.old_orders', '55000 no workflow is attached to table crm.orders'),
+    ('ALTER TABLE crm.orders RENAME COLUMN id TO number', '00001 submitted'),
+    ('UPDATE crm.workflows SET description = NULL; ALTER TABLE crm.workflows RENAME TO flows', '42P01 table "crm.workflows" does not exist'),
+    ('UPDATE crm.workflows SET description = NULL; ALTER TABLE crm.workflows ALTER COLUMN definition TYPE text USING definition::text',
+     '42804 column "definition" of table crm.workflows is of type text, but crm needs crm_workflow'),
+    ('ALTER TABLE crm.orders DROP COLUMN owner, ADD COLUMN note text DEFAULT now()', '00001 submitted'),
+    ('ALTER TABLE crm.orders ADD CHECK (version < 2)', '23514 new row for relation "orders" violates check constraint "orders_version_check"'),
+    ('ALTER TABLE crm.orders ADD COLUMN g text GENERATED ALWAYS AS (status) STORED CHECK (g = status)', '00001 submitted'),
+    ('CREATE UNIQUE INDEX one ON crm.orders ((1)) WHERE status = ''submitted''; SELECT public.crm_advance_order(2, ''submit'')',
+     '23505 duplicate key value violates unique constraint "one"'),
+    ('ALTER TABLE crm.orders REPLICA IDENTITY FULL', '00001 submitted')
+) AS t(change, expected);
+
+-- Numbers of another type
+SELECT is(pg_temp.outcome('ALTER TABLE crm.order_events DROP CONSTRAINT order_events_belong_to_an_order; ALTER TABLE crm.order_lines DROP CONSTRAINT order_lines_belong_to_an_order;
+    ALTER TABLE crm.orders ALTER COLUMN id TYPE integer; ALTER TABLE crm.order_events ALTER COLUMN order_id TYPE integer',
+    $$SELECT public.crm_advance_order(4294967297, 'submit')$$) ~ '^(SL001|22003|42804) ', true, 'integer numbers: 2^32 + 1 is not 1');
+SELECT is(pg_temp.outcome('ALTER TABLE crm.order_events DROP CONSTRAINT order_events_belong_to_an_order; ALTER TABLE crm.order_lines DROP CONSTRAINT order_lines_belong_to_an_order;
+    ALTER TABLE crm.orders ALTER COLUMN id DROP IDENTITY; ALTER TABLE crm.orders ALTER COLUMN id TYPE text; ALTER TABLE crm.order_events ALTER COLUMN order_id TYPE text') ~ '^(00001 submitted|42804 )',
+    true, 'numbers that are text');
+
+-- Big things
+SELECT is((SELECT count(crm_advance_order(id, 'submit')) FROM crm.orders WHERE id > 100), 1900::bigint, 'many steps in one statement');
+SELECT is(crm_advance_order(1, 'submit', repeat('注', 1000000)), 'submitted', 'a long note');
+SELECT is((SELECT length(note) FROM crm.order_events WHERE order_id = 1 AND seq = 2), 1000000, 'is kept whole');
+SELECT throws_ok($$SELECT crm_advance_order(2, repeat('x', 1000000))$$, 'SL002', NULL, 'a long event');
+SELECT throws_ok($$UPDATE crm.orders SET status = repeat('状', 100000) WHERE id = 2$$, 'SL007', NULL, 'a long status');
+SELECT lives_ok($$SELECT set_config('crm.actor', repeat('名', 100000), true); SELECT crm_advance_order(2, 'submit'); SELECT set_config('crm.actor', '', true)$$, 'a long actor');
+INSERT INTO crm.workflows (name, definition)
+SELECT 'long', ('[*] --> s0' || string_agg(format(E'\ns%s --> s%s : %s', g, g + 1, 'step_' || md5(g::text)), '') || E'\ns3000 --> [*]')::crm_workflow
+FROM generate_series(0, 2999) g;
+INSERT INTO crm.orders (id, customer_id, workflow) VALUES (3001, 1, 'long'), (3002, 1, 'loop');
+UPDATE crm.workflows SET description = 'forget what is in memory';
+SELECT is(crm_advance_order(3001, 'step_' || md5('0')), 's1', 'a workflow that PostgreSQL stores out of line');
+
+-- A trigger without end
+CREATE FUNCTION crm_test.again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.crm_advance_order(NEW.id, 'poke'); RETURN NULL; END $$;
+SELECT is(left(pg_temp.outcome($$SET LOCAL max_stack_depth = '1MB'; CREATE TRIGGER again AFTER UPDATE ON crm.orders FOR EACH ROW EXECUTE FUNCTION crm_test.again()$$,
+    $$SELECT public.crm_advance_order(3002, 'poke')$$), 5), '54001', 'steps that set off steps for ever');
+SELECT is(crm_advance_order(3002, 'poke'), 'idle', 'end, and the next one works');
+
+-- Our triggers on tables of anybody's
+SET LOCAL ROLE crm_test_mallory;
+CREATE TABLE crm_test.t (id bigint PRIMARY KEY, status text, status_since timestamptz, version integer);
+INSERT INTO crm_test.t VALUES (1), (2);
+CREATE TRIGGER e BEFORE INSERT OR UPDATE ON crm_test.t FOR EACH ROW EXECUTE FUNCTION public.crm_enforce_workflow('status', 'order');
+SELECT matches(pg_temp.outcome('SELECT 1', 'UPDATE crm_test.t SET version = 1 WHERE id = 1 RETURNING 1'), '^(?!XX)[0-9A-Z]{5} ', 'a row without status from before the trigger: other columns');
+SELECT matches(pg_temp.outcome('SELECT 1', 'UPDATE crm_test.t SET status = ''pending'' WHERE id = 1 RETURNING 1'), '^(?!XX)[0-9A-Z]{5} ', 'its first status');
+SELECT matches(pg_temp.outcome('SELECT 1', 'UPDATE crm_test.t SET status = status RETURNING 1'), '^(?!XX)[0-9A-Z]{5} ', 'no status again');
+CREATE TABLE crm_test.t_events (t bigint, seq integer, at timestamptz, event text, from_status text, to_status text, dwell interval, actor text, role text, note text, PRIMARY KEY (t, seq));
+CREATE TRIGGER r AFTER INSERT OR UPDATE ON crm_test.t FOR EACH ROW EXECUTE FUNCTION public.crm_record_event('t_events');
+SELECT matches(pg_temp.outcome('DROP TRIGGER e ON crm_test.t', 'UPDATE crm_test.t SET version = 1 RETURNING 1'), '^(?!XX)[0-9A-Z]{5} ', 'a recorder without the enforcer');
+SELECT matches(pg_temp.outcome('ALTER TABLE crm_test.t DISABLE TRIGGER e', 'UPDATE crm_test.t SET version = 1 RETURNING 1'), '^(?!XX)[0-9A-Z]{5} ', 'with a disabled one: version of a row without status');
+SELECT matches(pg_temp.outcome('ALTER TABLE crm_test.t DISABLE TRIGGER e', 'UPDATE crm_test.t SET status = ''paid'', version = 2 RETURNING 1'), '^(?!XX)[0-9A-Z]{5} ', 'with a disabled one: status of a row without one');
+SELECT matches(pg_temp.outcome('ALTER TABLE crm_test.t DISABLE TRIGGER e', 'INSERT INTO crm_test.t (id) VALUES (3) RETURNING 1'), '^(?!XX)[0-9A-Z]{5} ', 'with a disabled one: a row without status');
+SELECT matches(pg_temp.outcome('ALTER TABLE crm_test.t DISABLE TRIGGER e', 'INSERT INTO crm_test.t (id, status, version) VALUES (3, ''pending'', 1) RETURNING 1'), '^(?!XX)[0-9A-Z]{5} ', 'with a disabled one: a row without status_since');
+SELECT matches(pg_temp.outcome('INSERT INTO crm_test.t (id) VALUES (4); ALTER TABLE crm_test.t DISABLE TRIGGER e', 'UPDATE crm_test.t SET status = NULL WHERE id = 4 RETURNING 1'), '^(?!XX)[0-9A-Z]{5} ', 'with a disabled one: a status taken away');
+SELECT matches(pg_temp.outcome($$CREATE TRIGGER aaa BEFORE UPDATE ON crm.orders FOR EACH ROW WHEN (false) EXECUTE FUNCTION public.crm_enforce_workflow('reference')$$,
+    $$UPDATE crm.orders SET status = 'completed', version = 33 WHERE id = 100 RETURNING 1$$), '^(?!XX)[0-9A-Z]{5} ', 'a second enforcer on another column that is null');
+RESET ROLE;
+
+SELECT is(pg_backend_pid(), :pid, 'the backend lives');
+SELECT * FROM finish();
+ROLLBACK;

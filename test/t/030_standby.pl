@@ -1,0 +1,77 @@
+# On a hot standby orders can be read and not moved; once promoted it goes on where
+# the primary was, with the rules that were last in force there.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+$primary->init(allows_streaming => 1);
+$primary->start;
+$primary->safe_psql('postgres', <<'SQL');
+CREATE EXTENSION crm;
+INSERT INTO crm.workflows (name, definition) VALUES
+    ('w', E'[*] --> a\na --> b : go\nb --> [*]');
+INSERT INTO crm.customers (id, name) VALUES (1, 'Ada');
+INSERT INTO crm.orders (customer_id, workflow) VALUES (1, 'w'), (1, 'w'), (1, 'w');
+SELECT crm_advance_order(1, 'go');
+SQL
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+$primary->safe_psql('postgres', "SELECT crm_advance_order(2, 'go', 'after the backup')");
+$primary->wait_for_catchup($standby);
+
+for my $query ('TABLE crm.orders ORDER BY id', 'TABLE crm.order_events ORDER BY order_id, seq',
+	'TABLE crm.workflows ORDER BY name', 'TABLE crm.settings')
+{
+	is($standby->safe_psql('postgres', $query), $primary->safe_psql('postgres', $query),
+		"readable on the standby: $query");
+}
+
+# This session lives on through the promotion.
+my $session = $standby->background_psql('postgres', on_error_stop => 0);
+$session->query('\set VERBOSITY verbose');
+
+sub refusal
+{
+	my ($sql) = @_;
+	$session->{stderr} = '';
+	$session->query($sql);
+	my ($refusal) = $session->{stderr} =~ /ERROR:\s+(.*)/;
+	$session->{stderr} = '';
+	return $refusal;
+}
+
+is(refusal("SELECT crm_advance_order(3, 'go');"),
+	'25006: cannot execute crm_advance_order() in a read-only transaction',
+	'crm_advance_order() is refused on a standby');
+is(refusal("SELECT crm_advance_order(404, 'no such event');"),
+	'25006: cannot execute crm_advance_order() in a read-only transaction',
+	'whatever its arguments');
+is(refusal("UPDATE crm.orders SET status = 'b' WHERE id = 3;"),
+	'25006: cannot execute UPDATE in a read-only transaction', 'and so is an UPDATE');
+is($session->query(q(SELECT definition::text ~ 'go' FROM crm.workflows WHERE name = 'w')), 't',
+	'the session knows the first workflow');
+
+$primary->safe_psql('postgres', <<'SQL');
+UPDATE crm.workflows SET definition = E'[*] --> a\na --> b : went\nb --> [*]' WHERE name = 'w';
+UPDATE crm.settings SET currency = 'CNY';
+SQL
+$primary->wait_for_catchup($standby);
+$primary->stop('immediate');
+$standby->promote;
+
+like(refusal("SELECT crm_advance_order(3, 'go');"), qr/^SL002: /, 'after promotion the old rule is gone');
+is($session->query("SELECT crm_advance_order(3, 'went')"), 'b', 'and the new one is in force');
+is($session->query('SELECT seq, event, from_status, to_status FROM crm.order_events
+	WHERE order_id = 3 ORDER BY seq'), "1|create||a\n2|went|a|b", 'the step is recorded');
+is($session->query('INSERT INTO crm.orders (customer_id) VALUES (1) RETURNING id > 3, currency'),
+	't|CNY', 'a new order gets a fresh id and follows the settings');
+$session->quit;
+
+$standby->stop;
+done_testing();
