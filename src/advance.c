@@ -198,6 +198,8 @@ update_directly(Relation rel, const Door *door, CrmStep *step)
 	TupleTableSlot *new = table_slot_create(rel, &estate->es_tupleTable);
 	uint64		nrows = 0;
 
+	/* as before a statement: what the calling one has done so far is seen */
+	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	estate->es_snapshot = GetActiveSnapshot();
 	estate->es_output_cid = GetCurrentCommandId(true);
@@ -227,12 +229,33 @@ update_directly(Relation rel, const Door *door, CrmStep *step)
 	return nrows;
 }
 
+/* Whether the caller can see the row that no update reached. */
+static bool
+is_there(Relation rel, const Door *door, Datum key)
+{
+	Datum		values[1] = {key};
+	Oid			types[1] = {door->key_type};
+	StringInfoData sql;
+	bool		found;
+
+	SPI_connect();
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT FROM %s WHERE %s OPERATOR(pg_catalog.=) $1",
+					 crm_relation_name(rel), quote_identifier(NameStr(door->key_name)));
+	found = SPI_execute_with_args(sql.data, 1, types, values, NULL, true, 1) == SPI_OK_SELECT &&
+		SPI_processed > 0;
+	SPI_finish();
+	return found;
+}
+
 static void
 refuse_missing(Relation rel, const Door *door, const CrmStep *step)
 {
 	char	   *name = crm_row_name(door, rel, step->key);
 
-	if (step->resolved)
+	/* a policy may hide a row from updates only: then it is none for the caller */
+	if (step->resolved ||
+		(!rel->rd_rel->relrowsecurity && is_there(rel, door, step->key)))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 				 errmsg("%s was not advanced", name),
@@ -254,6 +277,7 @@ advance_row(Relation rel, const Door *door, CrmStep *step)
 	uint64		nrows;
 
 	step->outer = crm_current_step;
+	step->trigger_depth = crm_trigger_depth() + 1;
 	PG_TRY();
 	{
 		crm_current_step = step;

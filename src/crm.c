@@ -26,6 +26,12 @@ static const struct config_enum_entry create_tables_options[] = {
 	{"auto", CREATE_TABLES_AUTO, false},
 	{"on", CREATE_TABLES_ON, false},
 	{"off", CREATE_TABLES_OFF, false},
+	{"true", CREATE_TABLES_ON, true},
+	{"false", CREATE_TABLES_OFF, true},
+	{"yes", CREATE_TABLES_ON, true},
+	{"no", CREATE_TABLES_OFF, true},
+	{"1", CREATE_TABLES_ON, true},
+	{"0", CREATE_TABLES_OFF, true},
 	{NULL, 0, false}
 };
 

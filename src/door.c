@@ -11,8 +11,10 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -46,42 +48,41 @@ crm_door_init(void)
 	crm_on_relation_change(forget_doors);
 }
 
-/* Our trigger by its C function, whatever schema it was installed in. */
+static bool
+is_ours(const Trigger *trigger, PGFunction function)
+{
+	FmgrInfo	info;
+
+	fmgr_info(trigger->tgfoid, &info);
+	return info.fn_addr == function;
+}
+
+/*
+ * Our trigger by its C function, whatever schema it was installed in. Were there
+ * two, one could say of the other what it likes, so that is an error.
+ */
 static const Trigger *
 find_trigger(Relation rel, PGFunction function)
 {
 	TriggerDesc *triggers = rel->trigdesc;
+	const Trigger *found = NULL;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		FmgrInfo	info;
-
-		fmgr_info(triggers->triggers[i].tgfoid, &info);
-		if (info.fn_addr == function)
-			return &triggers->triggers[i];
-	}
-	return NULL;
-}
-
-/*
- * An AFTER row trigger that is neither ours nor a foreign key's runs code that
- * may delete the row before its history is written.
- */
-static bool
-has_foreign_after_triggers(Relation rel, const Trigger *ours)
-{
-	TriggerDesc *triggers = rel->trigdesc;
-
-	for (int i = 0; i < triggers->numtriggers; i++)
-	{
 		const Trigger *trigger = &triggers->triggers[i];
 
-		if (trigger != ours && TRIGGER_FOR_AFTER(trigger->tgtype) &&
-			TRIGGER_FOR_ROW(trigger->tgtype) &&
-			RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_NONE)
-			return true;
+		if (!is_ours(trigger, function))
+			continue;
+		if (found != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("triggers \"%s\" and \"%s\" of table %s call the same function",
+							found->tgname, trigger->tgname, crm_relation_name(rel)),
+					 errdetail("A table has one workflow and one history."),
+					 errhint("Drop one of them.")));
+		found = trigger;
 	}
-	return false;
+	return found;
 }
 
 /*
@@ -99,12 +100,21 @@ has_plain_update(Relation rel, AttrNumber status)
 		triggers->trig_update_before_statement || triggers->trig_update_after_statement ||
 		triggers->trig_update_old_table || triggers->trig_update_new_table)
 		return false;
-	/* UPDATE OF status: only a statement says which columns it sets */
 	for (int i = 0; i < triggers->numtriggers; i++)
-		for (int j = 0; j < triggers->triggers[i].tgnattr; j++)
-			if (TRIGGER_FOR_UPDATE(triggers->triggers[i].tgtype) &&
-				triggers->triggers[i].tgattr[j] == status)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (!TRIGGER_FOR_UPDATE(trigger->tgtype))
+			continue;
+		/* code that may change the row between our lock and our update */
+		if (TRIGGER_FOR_BEFORE(trigger->tgtype) && trigger->tgnattr == 0 &&
+			!is_ours(trigger, crm_enforce_workflow))
+			return false;
+		/* UPDATE OF status: only a statement says which columns it sets */
+		for (int j = 0; j < trigger->tgnattr; j++)
+			if (trigger->tgattr[j] == status)
 				return false;
+	}
 	return true;
 }
 
@@ -189,12 +199,11 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 		for (int j = 0; j < HISTORY_NCOLUMNS; j++)
 			ours |= door->history[j] == att->attnum;
 		if (!ours && !att->attisdropped && !att->attgenerated &&
-			(att->atthasdef || att->attidentity))
+			(att->atthasdef || att->attidentity || get_typtype(att->atttypid) == TYPTYPE_DOMAIN))
 			door->history_has_defaults = true;
 	}
 	table_close(history, AccessShareLock);
 
-	door->row_may_be_gone = has_foreign_after_triggers(rel, recorder);
 	door->has_history = true;
 }
 
@@ -223,7 +232,16 @@ build_door(Door *door, Relation rel)
 	if (door->by_column)
 		door->workflow = crm_column(rel, "workflow", TEXTOID);
 	else
+	{
+		if (strlen(enforcer->tgargs[1]) >= NAMEDATALEN)
+			ereport(ERROR,
+					(errcode(ERRCODE_CRM_NO_SUCH_WORKFLOW),
+					 errmsg("workflow \"%s\" does not exist", enforcer->tgargs[1]),
+					 errdetail("Trigger \"%s\" of table %s names it; a name has at most %d bytes.",
+							   enforcer->tgname, crm_relation_name(rel), NAMEDATALEN - 1),
+					 errhint("Name one of table %s.workflows.", CRM_SCHEMA)));
 		namestrcpy(&door->fixed_workflow, enforcer->tgargs[1]);
+	}
 	door->status_since = crm_column(rel, "status_since", TIMESTAMPTZOID);
 	door->version = crm_column(rel, "version", INT4OID);
 	door->key = primary_key_column(rel, &ncolumns);
@@ -309,6 +327,7 @@ crm_step_for(const Door *door, Datum key)
 	CrmStep    *step = crm_current_step;
 
 	if (step != NULL && step->relid == door->relid &&
+		step->trigger_depth == crm_trigger_depth() &&
 		datumIsEqual(step->key, key, door->key_byval, door->key_len))
 		return step;
 	return NULL;
@@ -344,23 +363,77 @@ crm_row_workflow_name(const Door *door, Relation rel, TupleTableSlot *row)
 	return text_to_cstring(row_workflow_name(door, rel, row));
 }
 
-int
-crm_row_state(const Door *door, Relation rel, TupleTableSlot *row, const Workflow *w)
+Datum
+crm_get_not_null(Relation rel, TupleTableSlot *row, AttrNumber column)
 {
 	bool		isnull;
-	Datum		status = slot_getattr(row, door->status, &isnull);
-	text	   *name;
-	int			state;
-	char	   *status_text;
-	const char *similar;
+	Datum		value = slot_getattr(row, column, &isnull);
 
 	if (isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("null value in column \"%s\" of table %s", NameStr(door->status_name),
+				 errmsg("null value in column \"%s\" of table %s",
+						NameStr(TupleDescAttr(RelationGetDescr(rel), column - 1)->attname),
 						crm_relation_name(rel)),
-				 errdetail("A row with a workflow is always in one of its states.")));
-	name = DatumGetTextPP(status);
+				 errdetail("A row with a workflow is always in one of its states."),
+				 errhint("Give the column a value.")));
+	return value;
+}
+
+bool
+crm_same_text(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+int
+crm_trigger_depth(void)
+{
+	LOCAL_FCINFO(fcinfo, 0);
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+	return DatumGetInt32(pg_trigger_depth(fcinfo));
+}
+
+/*
+ * Who may move a row to another workflow could give it any status. And the
+ * status that it has must be one there.
+ */
+void
+crm_check_workflow_change(const Door *door, Relation rel, TupleTableSlot *old,
+						  TupleTableSlot *new)
+{
+	bool		isnull;
+	text	   *from;
+	text	   *to;
+
+	if (!door->by_column)
+		return;
+	from = row_workflow_name(door, rel, old);
+	to = row_workflow_name(door, rel, new);
+	if (crm_same_text(from, to))
+		return;
+	if (!crm_owns_relation(RelationGetRelid(rel), GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("%s cannot be moved from workflow \"%s\" to \"%s\"",
+						crm_row_name(door, rel, slot_getattr(old, door->key, &isnull)),
+						text_to_cstring(from), text_to_cstring(to)),
+				 errdetail("Role \"%s\" does not own table %s.",
+						   GetUserNameFromId(GetUserId(), false), crm_relation_name(rel)),
+				 errhint("Ask its owner.")));
+	(void) crm_row_state(door, rel, new, crm_row_workflow(door, rel, new));
+}
+
+int
+crm_row_state(const Door *door, Relation rel, TupleTableSlot *row, const Workflow *w)
+{
+	text	   *name = DatumGetTextPP(crm_get_not_null(rel, row, door->status));
+	int			state;
+	char	   *status_text;
+	const char *similar;
+
 	state = crm_workflow_find_state(w, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 	if (state >= 0)
 		return state;

@@ -56,7 +56,6 @@ typedef struct Door
 	/* history, if there is a crm_record_event trigger */
 	bool		has_history;
 	bool		history_has_defaults;	/* columns that are not ours, with a default */
-	bool		row_may_be_gone;	/* other AFTER triggers could delete the row first */
 	Oid			history_relid;
 	AttrNumber	history[HISTORY_NCOLUMNS];
 } Door;
@@ -73,6 +72,7 @@ typedef struct CrmStep
 	const char *event;
 	text	   *note;			/* NULL if none */
 	MemoryContext context;		/* for to_status */
+	int			trigger_depth;	/* of the triggers of its own update */
 
 	bool		resolved;		/* the BEFORE trigger has seen the row */
 	int32		version;		/* that the row gets by this step */
@@ -87,8 +87,27 @@ extern Door *crm_door_get(Relation rel);
 /* What people call the row: order 42, or row "42" of table crm.tickets */
 extern char *crm_row_name(const Door *door, Relation rel, Datum key);
 
-/* The step on its way if it is about this row, else NULL */
+/*
+ * The step on its way, if it is about this row and we are in a trigger of its own
+ * update, not of one that another trigger makes meanwhile; else NULL
+ */
 extern CrmStep *crm_step_for(const Door *door, Datum key);
+
+/* A column that no row of ours is without; an error if this one is */
+extern Datum crm_get_not_null(Relation rel, TupleTableSlot *row, AttrNumber column);
+
+/* Whether two texts are the same, byte by byte */
+extern bool crm_same_text(const text *a, const text *b);
+
+/* How deep in triggers we are: 1 in one, 2 in one that another set off */
+extern int	crm_trigger_depth(void);
+
+/*
+ * Error 42501 if a row moves to another workflow and that is not for this role
+ * to do, SL007 if its status is none there.
+ */
+extern void crm_check_workflow_change(const Door *door, Relation rel, TupleTableSlot *old,
+									  TupleTableSlot *new);
 
 /* The workflow that a row follows, and its name */
 extern const Workflow *crm_row_workflow(const Door *door, Relation rel, TupleTableSlot *row);

@@ -11,6 +11,7 @@
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -133,33 +134,6 @@ enforce_insert(const Door *door, Relation rel, TupleTableSlot *new, Changes *cha
 	change(changes, door->version, Int32GetDatum(1));
 }
 
-/*
- * Who may move a row to another workflow could give it any status. And the
- * status that it has must be one there.
- */
-static void
-check_workflow_change(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new, Datum key)
-{
-	char	   *from;
-	char	   *to;
-
-	if (!door->by_column)
-		return;
-	from = crm_row_workflow_name(door, rel, old);
-	to = crm_row_workflow_name(door, rel, new);
-	if (strcmp(from, to) == 0)
-		return;
-	if (!crm_owns_relation(RelationGetRelid(rel), GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("%s cannot be moved from workflow \"%s\" to \"%s\"",
-						crm_row_name(door, rel, key), from, to),
-				 errdetail("Role \"%s\" does not own table %s.",
-						   GetUserNameFromId(GetUserId(), false), crm_relation_name(rel)),
-				 errhint("Ask its owner.")));
-	(void) crm_row_state(door, rel, new, crm_row_workflow(door, rel, new));
-}
-
 static void
 enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new,
 			   Changes *changes)
@@ -167,38 +141,27 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	bool		isnull;
 	Datum		key = slot_getattr(old, door->key, &isnull);
 	CrmStep    *step = crm_step_for(door, key);
-	text	   *old_status = DatumGetTextPP(slot_getattr(old, door->status, &isnull));
-	Datum		new_status_datum;
-	TimestampTz old_since = DatumGetTimestampTz(slot_getattr(old, door->status_since, &isnull));
+	Datum		new_key = slot_getattr(new, door->key, &isnull);
+	text	   *old_status = DatumGetTextPP(crm_get_not_null(rel, old, door->status));
+	TimestampTz old_since = DatumGetTimestampTz(crm_get_not_null(rel, old, door->status_since));
 	TimestampTz now;
-	int32		old_version = DatumGetInt32(slot_getattr(old, door->version, &isnull));
+	int32		old_version = DatumGetInt32(crm_get_not_null(rel, old, door->version));
 	int32		new_version;
 	bool		same_status;
 	const Workflow *w;
 	int			from;
 	const WfEdge *exit = NULL;
 
-	if (step != NULL && step->resolved)
-		step = NULL;			/* an UPDATE by another trigger, inside the step */
-
+	/* the history names the row by it */
+	if (isnull || !datumIsEqual(key, new_key, door->key_byval, door->key_len))
+		refuse_edit(door, rel, key, NameStr(door->key_name));
 	new_version = DatumGetInt32(slot_getattr(new, door->version, &isnull));
 	if (isnull)
 		refuse_edit(door, rel, key, "version");
 	if (DatumGetTimestampTz(slot_getattr(new, door->status_since, &isnull)) != old_since || isnull)
 		refuse_edit(door, rel, key, "status_since");
-	check_workflow_change(door, rel, old, new, key);
-
-	new_status_datum = slot_getattr(new, door->status, &isnull);
-	if (isnull)
-		same_status = false;	/* crm_row_state() refuses it below */
-	else
-	{
-		text	   *new_status = DatumGetTextPP(new_status_datum);
-
-		same_status = VARSIZE_ANY_EXHDR(new_status) == VARSIZE_ANY_EXHDR(old_status) &&
-			memcmp(VARDATA_ANY(new_status), VARDATA_ANY(old_status),
-				   VARSIZE_ANY_EXHDR(old_status)) == 0;
-	}
+	crm_check_workflow_change(door, rel, old, new);
+	same_status = crm_same_text(old_status, DatumGetTextPP(crm_get_not_null(rel, new, door->status)));
 
 	if (step == NULL && same_status)
 	{

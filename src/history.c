@@ -7,17 +7,22 @@
 #include "crm.h"
 
 #include "access/table.h"
+#include "access/tableam.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "optimizer/optimizer.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_coerce.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "catalog.h"
@@ -28,6 +33,22 @@ put(TupleTableSlot *slot, const Door *door, HistoryColumn column, Datum value, b
 {
 	slot->tts_values[door->history[column] - 1] = value;
 	slot->tts_isnull[door->history[column] - 1] = isnull;
+}
+
+/* A domain may not want to be null; the coercion finds out. */
+static Node *
+null_of_domain(Form_pg_attribute att)
+{
+	int32		typmod = att->atttypmod;
+	Oid			base = getBaseTypeAndTypmod(att->atttypid, &typmod);
+	int16		len;
+	bool		byval;
+
+	get_typlenbyval(base, &len, &byval);
+	return coerce_to_domain((Node *) makeConst(base, typmod, att->attcollation, len,
+											   (Datum) 0, true, byval),
+							base, typmod, att->atttypid,
+							COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1, false);
 }
 
 /* Columns that the user has added get their defaults. */
@@ -47,6 +68,8 @@ put_defaults(TupleTableSlot *slot, const Door *door, Relation history, EState *e
 		if (ours || att->attisdropped || att->attgenerated)
 			continue;
 		expression = build_column_default(history, att->attnum);
+		if (expression == NULL && get_typtype(att->atttypid) == TYPTYPE_DOMAIN)
+			expression = null_of_domain(att);
 		if (expression != NULL)
 			slot->tts_values[i] =
 				ExecEvalExprSwitchContext(ExecPrepareExpr((Expr *) expression, estate),
@@ -83,9 +106,9 @@ fill(TupleTableSlot *slot, const Door *door, Relation history, EState *estate,
 }
 
 /*
- * The row that the event belongs to has just been written by this transaction
- * and cannot go away before it ends, so its foreign key holds: leave that check
- * out. The relation info owns a copy of the triggers, we may change it.
+ * The row that the event belongs to has just been written by this transaction,
+ * so nobody else can take it away, and if its own statement or a trigger wanted to,
+ * the event would be in the way: the foreign key holds, leave its check out. The relation info owns a copy of the triggers, we may change it.
  */
 static void
 leave_out_key_check(ResultRelInfo *info, Oid parent)
@@ -128,7 +151,7 @@ open_history(Relation rel, const Door **door)
 }
 
 void
-crm_history_append(Relation rel, const Door *door, const HistoryRow *row)
+crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const HistoryRow *row)
 {
 	Oid			owner = rel->rd_rel->relowner;
 	Relation	history = open_history(rel, &door);
@@ -157,7 +180,8 @@ crm_history_append(Relation rel, const Door *door, const HistoryRow *row)
 	info = makeNode(ResultRelInfo);
 	/* 0: there is no range table that it could be in */
 	InitResultRelInfo(info, history, 0, NULL, 0);
-	if (info->ri_TrigDesc != NULL && !door->row_may_be_gone)
+	/* unless that has happened already, before this trigger's turn */
+	if (info->ri_TrigDesc != NULL && table_tuple_satisfies_snapshot(rel, now, SnapshotSelf))
 		leave_out_key_check(info, RelationGetRelid(rel));
 	ExecOpenIndices(info, false);
 	/* where AFTER triggers of the event table look for it */
@@ -168,6 +192,13 @@ crm_history_append(Relation rel, const Door *door, const HistoryRow *row)
 	if (info->ri_TrigDesc != NULL)
 		AfterTriggerBeginQuery();
 	ExecSimpleRelationInsert(info, estate, slot);
+	if (!ItemPointerIsValid(&slot->tts_tid))
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("the history of %s was not recorded", crm_row_name(door, rel, row->key)),
+				 errdetail("A BEFORE trigger of table %s has suppressed the row.",
+						   crm_relation_name(history)),
+				 errhint("Look at the triggers of the table; one of them returns NULL.")));
 	if (info->ri_TrigDesc != NULL)
 		AfterTriggerEndQuery(estate);
 

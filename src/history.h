@@ -24,6 +24,8 @@ typedef struct HistoryRow
 	text	   *note;			/* NULL if none */
 } HistoryRow;
 
-extern void crm_history_append(Relation rel, const Door *door, const HistoryRow *row);
+/* Append what has happened to a row of rel, as it is now. */
+extern void crm_history_append(Relation rel, const Door *door, TupleTableSlot *now,
+							   const HistoryRow *row);
 
 #endif							/* CRM_HISTORY_H */

@@ -4,8 +4,7 @@
  */
 #include "crm.h"
 
-#include "access/htup_details.h"
-#include "access/table.h"
+#include "access/xact.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -19,15 +18,6 @@
 PG_FUNCTION_INFO_V1(crm_record_event);
 PG_FUNCTION_INFO_V1(crm_protect_history);
 
-static int32
-get_version(const Door *door, TupleTableSlot *row)
-{
-	bool		isnull;
-	Datum		value = slot_getattr(row, door->version, &isnull);
-
-	return isnull ? 0 : DatumGetInt32(value);
-}
-
 /*
  * Another BEFORE trigger, one that ran later than ours, has changed what ours
  * had decided.
@@ -37,11 +27,24 @@ refuse_changed_behind(const Door *door, Relation rel, Datum key)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CRM_KEPT_BY_MACHINE),
-			 errmsg("status or version of %s was changed behind its workflow",
+			 errmsg("status, version or date of %s was changed behind its workflow",
 					crm_row_name(door, rel, key)),
 			 errdetail("Another BEFORE trigger of table %s has changed the row after crm_enforce_workflow() had.",
 					   crm_relation_name(rel)),
 			 errhint("Triggers fire in order of their names; a trigger that changes the status must come first.")));
+}
+
+/*
+ * The BEFORE trigger has dated the step by the clock, within this statement; a
+ * clock that was set back leaves it at the date of the step before.
+ */
+static void
+check_date(const Door *door, Relation rel, const HistoryRow *row, TimestampTz before)
+{
+	if (row->at != before &&
+		(row->at < before || row->at < GetCurrentStatementStartTimestamp() ||
+		 row->at > GetCurrentTimestamp()))
+		refuse_changed_behind(door, rel, row->key);
 }
 
 static void
@@ -50,10 +53,14 @@ record_insert(const Door *door, Relation rel, TupleTableSlot *new, HistoryRow *r
 	const Workflow *w = crm_row_workflow(door, rel, new);
 	int			state = crm_row_state(door, rel, new, w);
 
+	bool		is_owner = crm_owns_relation(RelationGetRelid(rel), GetUserId());
+
 	if (row->seq != 1)
 		refuse_changed_behind(door, rel, row->key);
+	if (!is_owner)
+		check_date(door, rel, row, DT_NOBEGIN);
 	/* the owner may: an import brings orders that are on their way already */
-	if (state != 0 && !crm_owns_relation(RelationGetRelid(rel), GetUserId()))
+	if (state != 0 && !is_owner)
 		ereport(ERROR,
 				(errcode(ERRCODE_CRM_LATER_STATUS),
 				 errmsg("%s cannot be inserted with status \"%s\"",
@@ -69,25 +76,27 @@ record_insert(const Door *door, Relation rel, TupleTableSlot *new, HistoryRow *r
 static bool
 record_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new, HistoryRow *row)
 {
-	bool		isnull;
-	text	   *old_status = DatumGetTextPP(slot_getattr(old, door->status, &isnull));
-	int32		old_version = get_version(door, old);
+	text	   *old_status = DatumGetTextPP(crm_get_not_null(rel, old, door->status));
+	int32		old_version = DatumGetInt32(crm_get_not_null(rel, old, door->version));
+	TimestampTz left_at = DatumGetTimestampTz(crm_get_not_null(rel, old, door->status_since));
 	CrmStep    *step = crm_step_for(door, row->key);
 
-	if (row->seq == old_version &&
-		VARSIZE_ANY_EXHDR(old_status) == VARSIZE_ANY_EXHDR(row->to) &&
-		memcmp(VARDATA_ANY(old_status), VARDATA_ANY(row->to), VARSIZE_ANY_EXHDR(old_status)) == 0)
+	crm_check_workflow_change(door, rel, old, new);
+	if (row->seq == old_version && crm_same_text(old_status, row->to))
+	{
+		if (row->at != left_at)
+			refuse_changed_behind(door, rel, row->key);
 		return false;
+	}
 
 	row->from = old_status;
-	row->left_at = DatumGetTimestampTz(slot_getattr(old, door->status_since, &isnull));
+	row->left_at = left_at;
+	check_date(door, rel, row, left_at);
 	if (row->seq != (int64) old_version + 1)
 		refuse_changed_behind(door, rel, row->key);
 	if (step != NULL && step->resolved && step->version == row->seq)
 	{
-		if (VARSIZE_ANY_EXHDR(step->to_status) != VARSIZE_ANY_EXHDR(row->to) ||
-			memcmp(VARDATA_ANY(step->to_status), VARDATA_ANY(row->to),
-				   VARSIZE_ANY_EXHDR(row->to)) != 0)
+		if (!crm_same_text(step->to_status, row->to))
 			refuse_changed_behind(door, rel, row->key);
 		row->event = cstring_to_text(step->event);
 		row->note = step->note;
@@ -128,14 +137,14 @@ crm_record_event(PG_FUNCTION_ARGS)
 	bool		isnull;
 
 	row.key = slot_getattr(new, door->key, &isnull);
-	row.seq = get_version(door, new);
-	row.at = DatumGetTimestampTz(slot_getattr(new, door->status_since, &isnull));
-	row.to = DatumGetTextPP(slot_getattr(new, door->status, &isnull));
+	row.seq = DatumGetInt32(crm_get_not_null(rel, new, door->version));
+	row.at = DatumGetTimestampTz(crm_get_not_null(rel, new, door->status_since));
+	row.to = DatumGetTextPP(crm_get_not_null(rel, new, door->status));
 	if (is_insert)
 		record_insert(door, rel, new, &row);
 	else if (!record_update(door, rel, trigger->tg_trigslot, new, &row))
 		PG_RETURN_POINTER(NULL);
-	crm_history_append(rel, door, &row);
+	crm_history_append(rel, door, new, &row);
 	PG_RETURN_POINTER(NULL);
 }
 

@@ -117,7 +117,7 @@ reporting_day(TimestampTz instant)
  * BEFORE INSERT OR UPDATE trigger of crm.orders: placed_on becomes the day of
  * placed_at in the reporting time zone, whatever was given for it; an order
  * without currency gets the one of the settings. Errors: 39P01 if not called as
- * such a trigger, 02000 if crm.settings has no row.
+ * such a trigger, P0002 if crm.settings has no row.
  */
 Datum
 crm_apply_settings(PG_FUNCTION_ARGS)

@@ -289,8 +289,8 @@ UNION ALL SELECT 2, r.* FROM pg_temp.refusal($$UPDATE crm.orders SET owner = 'x'
 SELECT (SELECT state || ' ' || message FROM seen WHERE no = 1) AS by_event,
        (SELECT state || ' ' || message FROM seen WHERE no = 2) AS by_update, pg_temp.place(50) AS place \gset
 ROLLBACK TO s;
-SELECT is(:'by_event'::text, 'SL010 status or version of order 50 was changed behind its workflow', 'another BEFORE trigger that changes the status behind a step');
-SELECT is(:'by_update'::text, 'SL010 status or version of order 50 was changed behind its workflow', 'or behind an UPDATE of other columns');
+SELECT is(:'by_event'::text, 'SL010 status, version or date of order 50 was changed behind its workflow', 'another BEFORE trigger that changes the status behind a step');
+SELECT is(:'by_update'::text, 'SL010 status, version or date of order 50 was changed behind its workflow', 'or behind an UPDATE of other columns');
 SELECT is(:'place'::text, 'pending 1: create', 'gets nowhere');
 
 SAVEPOINT s;
@@ -303,7 +303,7 @@ SAVEPOINT s;
 CREATE TRIGGER zzz BEFORE UPDATE ON crm.orders FOR EACH ROW EXECUTE FUNCTION crm_test.set_version(9);
 SELECT (pg_temp.refusal($$SELECT crm_advance_order(50, 'submit')$$)).* \gset
 ROLLBACK TO s;
-SELECT is(:'state' || ' ' || :'message', 'SL010 status or version of order 50 was changed behind its workflow', 'nor with the version');
+SELECT is(:'state' || ' ' || :'message', 'SL010 status, version or date of order 50 was changed behind its workflow', 'nor with the version');
 
 SAVEPOINT s;
 CREATE TRIGGER zzz BEFORE INSERT ON crm.orders FOR EACH ROW EXECUTE FUNCTION crm_test.set_status('paid');
