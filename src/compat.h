@@ -60,6 +60,15 @@
 	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
 #endif
 
+/* 18 renamed the compiled CHECK constraints of a relation, and has virtual columns. */
+#if PG_VERSION_NUM >= 180000
+#define crm_check_exprs(info) ((info)->ri_CheckConstraintExprs)
+#define crm_has_generated_virtual(constraints) ((constraints)->has_generated_virtual)
+#else
+#define crm_check_exprs(info) ((info)->ri_ConstraintExprs)
+#define crm_has_generated_virtual(constraints) false
+#endif
+
 /* 15 made prefixes reservable. */
 #if PG_VERSION_NUM < 150000
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)

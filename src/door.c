@@ -6,12 +6,15 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "nodes/nodes.h"
+#include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
@@ -116,6 +119,36 @@ has_plain_update(Relation rel, AttrNumber status)
 				return false;
 	}
 	return true;
+}
+
+/*
+ * Whether a CHECK constraint mentions a column that a step changes. One that does
+ * not, and held for the row before, holds for it afterwards.
+ */
+static bool
+needs_checks(Relation rel, const Door *door)
+{
+	TupleConstr *constraints = RelationGetDescr(rel)->constr;
+	AttrNumber	changed[] = {door->status, door->status_since, door->version,
+	InvalidAttrNumber /* the whole row */ };
+
+	if (constraints == NULL)
+		return false;
+	/* a column may be computed from what a step changes */
+	if (constraints->has_generated_stored || crm_has_generated_virtual(constraints))
+		return true;
+	for (int i = 0; i < constraints->num_check; i++)
+	{
+		Bitmapset  *columns = NULL;
+
+		if (!constraints->check[i].ccvalid)
+			return true;
+		pull_varattnos(stringToNode(constraints->check[i].ccbin), 1, &columns);
+		for (size_t j = 0; j < lengthof(changed); j++)
+			if (bms_is_member(changed[j] - FirstLowInvalidHeapAttributeNumber, columns))
+				return true;
+	}
+	return false;
 }
 
 /* First column of the primary key, 0 if there is none, and how many it has. */
@@ -254,6 +287,7 @@ build_door(Door *door, Relation rel)
 	door->key_type = TupleDescAttr(RelationGetDescr(rel), door->key - 1)->atttypid;
 	door->key_index = rel->rd_pkindex;
 	door->plain_update = has_plain_update(rel, door->status);
+	door->steps_need_checks = needs_checks(rel, door);
 	get_typlenbyval(door->key_type, &door->key_len, &door->key_byval);
 
 	door->has_history = false;

@@ -52,6 +52,7 @@ typedef struct Door
 	int16		key_len;
 	bool		key_byval;
 	bool		plain_update;	/* no rule, policy or trigger needs a statement */
+	bool		steps_need_checks;	/* a CHECK constraint is about what a step changes */
 
 	/* history, if there is a crm_record_event trigger */
 	bool		has_history;

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(46);
+SELECT plan(51);
 
 CREATE ROLE crm_test_mallory;
 CREATE SCHEMA crm_test AUTHORIZATION crm_test_mallory;
@@ -48,6 +48,12 @@ SELECT is(pg_temp.outcome(change), expected, change) FROM (VALUES
     ('ALTER TABLE crm.orders DROP COLUMN owner, ADD COLUMN note text DEFAULT now()', '00001 submitted'),
     ('ALTER TABLE crm.orders ADD CHECK (version < 2)', '23514 new row for relation "orders" violates check constraint "orders_version_check"'),
     ('ALTER TABLE crm.orders ADD COLUMN g text GENERATED ALWAYS AS (status) STORED CHECK (g = status)', '00001 submitted'),
+    -- a CHECK holds for a step if it is about anything that the step changes, directly or not
+    ('ALTER TABLE crm.orders ADD CONSTRAINT c CHECK (status = ''pending'')', '23514 new row for relation "orders" violates check constraint "c"'),
+    ('ALTER TABLE crm.orders ADD CONSTRAINT c CHECK ((orders).status = ''pending'')', '23514 new row for relation "orders" violates check constraint "c"'),
+    ('ALTER TABLE crm.orders ADD COLUMN g text GENERATED ALWAYS AS (status) STORED CONSTRAINT c CHECK (g = ''pending'')', '23514 new row for relation "orders" violates check constraint "c"'),
+    ('ALTER TABLE crm.orders ADD CONSTRAINT c CHECK (owner IS NOT NULL) NOT VALID', '23514 new row for relation "orders" violates check constraint "c"'),
+    ('ALTER TABLE crm.orders ADD CONSTRAINT c CHECK (id > 0)', '00001 submitted'),
     ('CREATE UNIQUE INDEX one ON crm.orders ((1)) WHERE status = ''submitted''; SELECT public.crm_advance_order(2, ''submit'')',
      '23505 duplicate key value violates unique constraint "one"'),
     ('ALTER TABLE crm.orders REPLICA IDENTITY FULL', '00001 submitted')
