@@ -65,9 +65,8 @@ is_ours(const Trigger *trigger, PGFunction function)
  * two, one could say of the other what it likes, so that is an error.
  */
 static const Trigger *
-find_trigger(Relation rel, PGFunction function)
+find_trigger(Relation rel, const TriggerDesc *triggers, PGFunction function)
 {
-	TriggerDesc *triggers = rel->trigdesc;
 	const Trigger *found = NULL;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
@@ -93,13 +92,10 @@ find_trigger(Relation rel, PGFunction function)
  * triggers, constraints and indexes.
  */
 static bool
-has_plain_update(Relation rel, AttrNumber status)
+has_plain_update(Relation rel, const TriggerDesc *triggers, AttrNumber status)
 {
-	TriggerDesc *triggers = rel->trigdesc;
-
-	/* another replica identity changes how a row is found by its key */
 	if (rel->rd_rel->relkind != RELKIND_RELATION || rel->rd_rules != NULL ||
-		rel->rd_rel->relrowsecurity || rel->rd_rel->relreplident == REPLICA_IDENTITY_INDEX ||
+		rel->rd_rel->relrowsecurity ||
 		triggers->trig_update_before_statement || triggers->trig_update_after_statement ||
 		triggers->trig_update_old_table || triggers->trig_update_new_table)
 		return false;
@@ -243,8 +239,10 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 static void
 build_door(Door *door, Relation rel)
 {
-	const Trigger *enforcer = find_trigger(rel, crm_enforce_workflow);
-	const Trigger *recorder = find_trigger(rel, crm_record_event);
+	/* A copy: opening other relations may bring news that replaces rel's own. */
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
+	const Trigger *enforcer = find_trigger(rel, triggers, crm_enforce_workflow);
+	const Trigger *recorder = find_trigger(rel, triggers, crm_record_event);
 	int			ncolumns;
 
 	if (enforcer == NULL)
@@ -286,7 +284,7 @@ build_door(Door *door, Relation rel)
 	door->key_name = TupleDescAttr(RelationGetDescr(rel), door->key - 1)->attname;
 	door->key_type = TupleDescAttr(RelationGetDescr(rel), door->key - 1)->atttypid;
 	door->key_index = rel->rd_pkindex;
-	door->plain_update = has_plain_update(rel, door->status);
+	door->plain_update = has_plain_update(rel, triggers, door->status);
 	door->steps_need_checks = needs_checks(rel, door);
 	get_typlenbyval(door->key_type, &door->key_len, &door->key_byval);
 

@@ -52,7 +52,6 @@ record_insert(const Door *door, Relation rel, TupleTableSlot *new, HistoryRow *r
 {
 	const Workflow *w = crm_row_workflow(door, rel, new);
 	int			state = crm_row_state(door, rel, new, w);
-
 	bool		is_owner = crm_owns_relation(RelationGetRelid(rel), GetUserId());
 
 	if (row->seq != 1)
@@ -136,6 +135,12 @@ crm_record_event(PG_FUNCTION_ARGS)
 	HistoryRow	row = {0};
 	bool		isnull;
 
+	if (!door->has_history)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the history trigger of table %s is not found", crm_relation_name(rel)),
+				 errdetail("Function crm_record_event() has been altered, so that it is called through another one."),
+				 errhint("ALTER FUNCTION … RESET ALL SECURITY INVOKER undoes that.")));
 	row.key = slot_getattr(new, door->key, &isnull);
 	row.seq = DatumGetInt32(crm_get_not_null(rel, new, door->version));
 	row.at = DatumGetTimestampTz(crm_get_not_null(rel, new, door->status_since));
