@@ -165,6 +165,17 @@ primary_key_column(Relation rel, int *ncolumns)
 	return column;
 }
 
+bool
+crm_is_added_column(const Door *door, const FormData_pg_attribute *att)
+{
+	if (att->attisdropped || att->attgenerated)
+		return false;
+	for (int i = 0; i < HISTORY_NCOLUMNS; i++)
+		if (door->history[i] == att->attnum)
+			return false;
+	return true;
+}
+
 static void
 build_history(Door *door, Relation rel, const Trigger *recorder)
 {
@@ -223,11 +234,8 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
-		bool		ours = false;
 
-		for (int j = 0; j < HISTORY_NCOLUMNS; j++)
-			ours |= door->history[j] == att->attnum;
-		if (!ours && !att->attisdropped && !att->attgenerated &&
+		if (crm_is_added_column(door, att) &&
 			(att->atthasdef || att->attidentity || get_typtype(att->atttypid) == TYPTYPE_DOMAIN))
 			door->history_has_defaults = true;
 	}

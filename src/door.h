@@ -85,6 +85,9 @@ extern CrmStep *crm_current_step;
 /* The door of an open relation; an error if no workflow is attached to it. */
 extern Door *crm_door_get(Relation rel);
 
+/* Whether the user has added a column to the event table that wants a value of a new row */
+extern bool crm_is_added_column(const Door *door, const FormData_pg_attribute *att);
+
 /* What people call the row: order 42, or row "42" of table crm.tickets */
 extern char *crm_row_name(const Door *door, Relation rel, Datum key);
 

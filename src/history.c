@@ -60,12 +60,9 @@ put_defaults(TupleTableSlot *slot, const Door *door, Relation history, EState *e
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
-		bool		ours = false;
 		Node	   *expression;
 
-		for (int j = 0; j < HISTORY_NCOLUMNS; j++)
-			ours |= door->history[j] == att->attnum;
-		if (ours || att->attisdropped || att->attgenerated)
+		if (!crm_is_added_column(door, att))
 			continue;
 		expression = build_column_default(history, att->attnum);
 		if (expression == NULL && get_typtype(att->atttypid) == TYPTYPE_DOMAIN)
