@@ -66,13 +66,38 @@ refuse_step(const Door *door, Relation rel, TupleTableSlot *row, Datum key,
 			 errhint("No event is possible from here.")));
 }
 
+/*
+ * Timers come by the clock only, and a guard that nobody evaluates yet is not
+ * met: better no step than one that the drawing forbids.
+ */
+static void
+check_exit(const Door *door, Relation rel, Datum key, const Workflow *w, int from,
+		   const WfExit *exit)
+{
+	const char *event = WF_EVENT_NAME(w, exit->event);
+
+	if (WF_IS_TIMER(&WF_EVENTS(w)[exit->event]))
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_NOT_ALLOWED_FROM_HERE),
+				 errmsg("%s cannot take the event \"%s\"", crm_row_name(door, rel, key), event),
+				 errdetail("It is a timer: it comes by itself, not by request."),
+				 errhint("Wait, or take another event.")));
+	if (exit->guard != WF_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s cannot take the event \"%s\"", crm_row_name(door, rel, key), event),
+				 errdetail("Its edge from \"%s\" to \"%s\" has the guard \"%s\", and guards cannot be evaluated yet.",
+						   WF_STATE_NAME(w, from), WF_STATE_NAME(w, exit->to), WF_GUARD_NAME(w, exit->guard)),
+				 errhint("Leave the guard out of the workflow for now.")));
+}
+
 /* The exit that an event takes from a state; an error if there is none. */
-static const WfEdge *
+static const WfExit *
 find_exit(const Door *door, Relation rel, TupleTableSlot *row, Datum key,
 		  const Workflow *w, int from, const char *event_name)
 {
 	int			event = crm_workflow_find_event(w, event_name, strlen(event_name));
-	const WfEdge *exit;
+	const WfExit *exit;
 
 	if (event < 0)
 	{
@@ -92,6 +117,7 @@ find_exit(const Door *door, Relation rel, TupleTableSlot *row, Datum key,
 	exit = crm_workflow_find_exit(w, from, event);
 	if (exit == NULL)
 		refuse_step(door, rel, row, key, w, from, psprintf("take the event \"%s\"", event_name));
+	check_exit(door, rel, key, w, from, exit);
 	return exit;
 }
 
@@ -150,7 +176,7 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	bool		same_status;
 	const Workflow *w;
 	int			from;
-	const WfEdge *exit = NULL;
+	const WfExit *exit = NULL;
 
 	/* the history names the row by it */
 	if (isnull || !datumIsEqual(key, new_key, door->key_byval, door->key_len))
@@ -184,9 +210,11 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	{
 		int			to = crm_row_state(door, rel, new, w);
 
-		if (crm_workflow_find_step(w, from, to) == NULL)
+		exit = crm_workflow_find_step(w, from, to);
+		if (exit == NULL)
 			refuse_step(door, rel, old, key, w, from,
 						psprintf("become \"%s\"", WF_STATE_NAME(w, to)));
+		check_exit(door, rel, key, w, from, exit);
 	}
 
 	if (old_version == PG_INT32_MAX)

@@ -103,12 +103,12 @@ record_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlo
 	else
 	{
 		const Workflow *w = crm_row_workflow(door, rel, new);
-		const WfEdge *edge = crm_workflow_find_step(w, crm_row_state(door, rel, old, w),
+		const WfExit *exit = crm_workflow_find_step(w, crm_row_state(door, rel, old, w),
 													crm_row_state(door, rel, new, w));
 
-		if (edge == NULL)
+		if (exit == NULL)
 			refuse_changed_behind(door, rel, row->key);
-		row->event = cstring_to_text(WF_EVENT_NAME(w, edge->event));
+		row->event = cstring_to_text(WF_EVENT_NAME(w, exit->event));
 	}
 	return true;
 }

@@ -1,232 +1,67 @@
 /*
  * workflow_compile.c
- *		Checks a workflow draft as a whole and makes the flat value of it.
+ *		Makes the flat value of a workflow draft that has passed the checks.
  */
 #include "crm.h"
 
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
 #include "workflow.h"
 #include "workflow_draft.h"
 
-/* One exit as the uniqueness check sees it: no event twice from one state. */
-typedef struct ExitKey
-{
-	int			from;
-	int			event;
-} ExitKey;
-
-typedef struct ExitEntry
-{
-	ExitKey		key;
-	const DraftEdge *edge;
-} ExitEntry;
-
-typedef struct ClassOrder
+/* Names in byte order; numbers tells the place of the i-th name as it came. */
+typedef struct NameOrder
 {
 	const char *name;
 	int			number;
-} ClassOrder;
+} NameOrder;
 
-#define STATE(draft, n)	((DraftState *) list_nth((draft)->states, (n)))
-#define EVENT(draft, n)	((const char *) list_nth((draft)->events, (n)))
-
-#define FAULT(draft, place, escontext, hint, ...) \
-	crm_draft_error((draft), (place), (escontext), \
-					ERRCODE_INVALID_TEXT_REPRESENTATION, (hint), __VA_ARGS__)
-
-bool
-crm_draft_error(const WfDraft *draft, DraftPlace place, Node *escontext,
-				int sqlstate, const char *hint, const char *format,...)
+typedef struct Names
 {
-	const char *line_start = place.at;
-	const char *line_end = place.at;
-	const char *end = draft->text + draft->len;
-	StringInfoData message;
-	int			column;
-	int			found_len;
-
-	initStringInfo(&message);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, format);
-		needed = appendStringInfoVA(&message, format, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&message, needed);
-	}
-
-	while (line_start > draft->text && line_start[-1] != '\n' && line_start[-1] != '\r')
-		line_start--;
-	while (line_end < end && *line_end != '\n' && *line_end != '\r')
-		line_end++;
-	/* The text itself may be too long to measure in characters. */
-	column = pg_mbstrlen_with_len(line_start, place.at - line_start) + 1;
-	found_len = pg_mbcliplen(place.at, line_end - place.at, 60);
-
-	if (found_len == 0)
-		ereturn(escontext, false,
-				(errcode(sqlstate),
-				 errmsg("invalid workflow: %s", message.data),
-				 errdetail("Line %d, column %d, at the end of the line.", place.line, column),
-				 hint ? errhint("%s", hint) : 0));
-	ereturn(escontext, false,
-			(errcode(sqlstate),
-			 errmsg("invalid workflow: %s", message.data),
-			 errdetail("Line %d, column %d, at \"%.*s\"%s.", place.line, column,
-					   found_len, place.at,
-					   place.at + found_len < line_end ? " …" : ""),
-			 hint ? errhint("%s", hint) : 0));
-}
-
-/* A hint that names the nearest state that can be entered; NULL if none is near. */
-static char *
-did_you_mean(const WfDraft *draft, const DraftState *state)
-{
-	CrmSimilar	similar = CRM_SIMILAR_INIT(state->name);
-	ListCell   *lc;
-
-	foreach(lc, draft->states)
-	{
-		DraftState *candidate = lfirst(lc);
-
-		if (candidate != state && candidate->entered)
-			crm_consider_similar(&similar, candidate->name);
-	}
-	return similar.best ? psprintf("Did you mean \"%s\"?", similar.best) : NULL;
-}
-
-/* No (state, event) leads two ways: without guards nothing could choose. */
-static bool
-check_exits_are_unambiguous(const WfDraft *draft, Node *escontext)
-{
-	HASHCTL		ctl = {0};
-	HTAB	   *exits;
-	ListCell   *lc;
-
-	ctl.keysize = sizeof(ExitKey);
-	ctl.entrysize = sizeof(ExitEntry);
-	ctl.hcxt = CurrentMemoryContext;
-	exits = hash_create("crm workflow exits", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-
-	foreach(lc, draft->states)
-	{
-		DraftState *state = lfirst(lc);
-		ListCell   *lc2;
-
-		foreach(lc2, state->edges)
-		{
-			DraftEdge  *edge = lfirst(lc2);
-			ExitKey		key = {edge->from, edge->event};
-			bool		found;
-			ExitEntry  *entry = hash_search(exits, &key, HASH_ENTER, &found);
-
-			if (!found)
-			{
-				entry->edge = edge;
-				continue;
-			}
-			if (entry->edge->to == edge->to)
-				return FAULT(draft, edge->place, escontext, "Remove one of them.",
-							 "the edge from \"%s\" to \"%s\" by \"%s\" is there twice, first on line %d",
-							 state->name, STATE(draft, edge->to)->name,
-							 EVENT(draft, edge->event), entry->edge->place.line);
-			return FAULT(draft, edge->place, escontext, "Give one of them another event.",
-						 "event \"%s\" leads from \"%s\" both to \"%s\" (line %d) and to \"%s\"",
-						 EVENT(draft, edge->event), state->name,
-						 STATE(draft, entry->edge->to)->name, entry->edge->place.line,
-						 STATE(draft, edge->to)->name);
-		}
-	}
-	hash_destroy(exits);
-	return true;
-}
-
-/*
- * Number the states breadth-first from the initial one: that finds what cannot
- * be reached, and makes the numbering independent of the order of statements.
- * Returns the states in that order.
- */
-static DraftState **
-number_states(const WfDraft *draft, int *nreached)
-{
-	DraftState **order = palloc(sizeof(DraftState *) * list_length(draft->states));
-	ListCell   *lc;
-	int			n = 0;
-
-	foreach(lc, draft->states)
-		((DraftState *) lfirst(lc))->canonical = -1;
-
-	order[n] = STATE(draft, draft->initial);
-	order[n]->canonical = n;
-	n++;
-	for (int i = 0; i < n; i++)
-	{
-		foreach(lc, order[i]->edges)
-		{
-			DraftState *to = STATE(draft, ((DraftEdge *) lfirst(lc))->to);
-
-			if (to->canonical < 0)
-			{
-				order[n] = to;
-				to->canonical = n++;
-			}
-		}
-	}
-	*nreached = n;
-	return order;
-}
-
-static bool
-check_states(const WfDraft *draft, Node *escontext)
-{
-	ListCell   *lc;
-
-	foreach(lc, draft->states)
-	{
-		DraftState *state = lfirst(lc);
-
-		if (!state->entered && state->edges == NIL && !state->final)
-			return FAULT(draft, state->first, escontext, did_you_mean(draft, state),
-						 "state \"%s\" has no edges", state->name);
-		if (!state->entered)
-			return FAULT(draft, state->first, escontext, did_you_mean(draft, state),
-						 "state \"%s\" is entered by nothing", state->name);
-		if (state->canonical < 0)
-			return FAULT(draft, state->first, escontext,
-						 "Draw an edge to it from a state that can be reached.",
-						 "state \"%s\" cannot be reached from the initial state \"%s\"",
-						 state->name, STATE(draft, draft->initial)->name);
-		if (state->edges == NIL && !state->final)
-			return FAULT(draft, state->first, escontext,
-						 psprintf("Add an exit, or mark it final: %s --> [*]", state->name),
-						 "state \"%s\" is a dead end that is not marked final", state->name);
-	}
-	return true;
-}
+	int			n;
+	NameOrder  *sorted;
+	uint16	   *numbers;
+} Names;
 
 static int
-compare_class_names(const void *a, const void *b)
+compare_names(const void *a, const void *b)
 {
-	return strcmp(((const ClassOrder *) a)->name, ((const ClassOrder *) b)->name);
-}
-
-static int
-compare_state_names(const void *a, const void *b, void *order)
-{
-	return strcmp(((DraftState **) order)[*(const uint16 *) a]->name,
-				  ((DraftState **) order)[*(const uint16 *) b]->name);
+	return strcmp(((const NameOrder *) a)->name, ((const NameOrder *) b)->name);
 }
 
 static int
 compare_uint16(const void *a, const void *b)
 {
 	return (int) *(const uint16 *) a - (int) *(const uint16 *) b;
+}
+
+static Names
+sort_names(int n, const char **names)
+{
+	Names		result;
+
+	result.n = n;
+	result.sorted = palloc(sizeof(NameOrder) * (n + 1));
+	result.numbers = palloc(sizeof(uint16) * (n + 1));
+	for (int i = 0; i < n; i++)
+	{
+		result.sorted[i].name = names[i];
+		result.sorted[i].number = i;
+	}
+	qsort(result.sorted, n, sizeof(NameOrder), compare_names);
+	for (int i = 0; i < n; i++)
+		result.numbers[result.sorted[i].number] = i;
+	return result;
+}
+
+static Names
+sort_strings(List *strings)
+{
+	const char **names = palloc(sizeof(char *) * (list_length(strings) + 1));
+
+	for (int i = 0; i < list_length(strings); i++)
+		names[i] = list_nth(strings, i);
+	return sort_names(list_length(strings), names);
 }
 
 /* Append a string to the value, return its offset. */
@@ -239,157 +74,235 @@ put_string(StringInfo value, const char *string)
 	return offset;
 }
 
+static uint32
+put_display(StringInfo value, const DraftNode *node)
+{
+	if (node->display == NULL || strcmp(node->display, node->name) == 0)
+		return 0;
+	return put_string(value, node->display);
+}
+
 /*
- * The members of each class, each state once and in canonical order. Returns
- * the number of members, *classes and *members as they go into the value (names
- * still missing).
+ * The members of each class, each state once and in canonical order; a composite
+ * stands for the states inside. Returns their number, -1 after a soft error.
  */
 static int
-collect_classes(const WfDraft *draft, ClassOrder **names, WfClass **classes, uint16 **members)
+collect_members(const WfDraft *draft, const Names *classes, WfClass *wf_classes, uint16 **members)
 {
-	int			nclasses = list_length(draft->classes);
-	List	  **by_class = palloc0(sizeof(List *) * (nclasses + 1));
+	List	  **inside = palloc0(sizeof(List *) * list_length(draft->nodes));
+	List	  **by_class = palloc0(sizeof(List *) * (classes->n + 1));
 	int			nmembers = 0;
 	ListCell   *lc;
 
-	*names = palloc(sizeof(ClassOrder) * (nclasses + 1));
-	*classes = palloc0(sizeof(WfClass) * (nclasses + 1));
-	*members = palloc(sizeof(uint16) * (list_length(draft->members) + 1));
-
-	for (int i = 0; i < nclasses; i++)
+	foreach(lc, draft->nodes)
 	{
-		(*names)[i].name = list_nth(draft->classes, i);
-		(*names)[i].number = i;
-	}
-	qsort(*names, nclasses, sizeof(ClassOrder), compare_class_names);
+		DraftNode  *node = lfirst(lc);
 
+		if (!node->is_composite)
+			for (int c = node->composite; c >= 0; c = DRAFT_NODE(draft, c)->composite)
+				inside[c] = lappend_int(inside[c], node->canonical);
+	}
 	foreach(lc, draft->members)
 	{
 		DraftMember *member = lfirst(lc);
+		DraftNode  *node = DRAFT_NODE(draft, member->node);
+		List	  **list = &by_class[classes->numbers[member->class]];
 
-		by_class[member->class] = lappend_int(by_class[member->class],
-											  STATE(draft, member->state)->canonical);
+		if (node->is_composite)
+			*list = list_concat(*list, inside[member->node]);
+		else
+			*list = lappend_int(*list, node->canonical);
+		nmembers += node->is_composite ? list_length(inside[member->node]) : 1;
+		if (nmembers > WF_MAX_MEMBERS)
+		{
+			DRAFT_TOO_LARGE(draft, draft->initial_place, SPLIT_IT,
+							"a workflow has at most %d class members, composite states counted for each state inside",
+							WF_MAX_MEMBERS);
+			return -1;
+		}
 	}
-	for (int i = 0; i < nclasses; i++)
+
+	*members = palloc(sizeof(uint16) * (nmembers + 1));
+	nmembers = 0;
+	for (int i = 0; i < classes->n; i++)
 	{
 		uint16	   *start = *members + nmembers;
 		int			n = 0;
 
-		foreach(lc, by_class[(*names)[i].number])
+		foreach(lc, by_class[i])
 			start[n++] = (uint16) lfirst_int(lc);
 		qsort(start, n, sizeof(uint16), compare_uint16);
 
-		(*classes)[i].first_member = nmembers;
+		wf_classes[i].first_member = nmembers;
 		for (int j = 0; j < n; j++)
 			if (j == 0 || start[j] != start[j - 1])
 				(*members)[nmembers++] = start[j];
-		(*classes)[i].nmembers = nmembers - (*classes)[i].first_member;
+		wf_classes[i].nmembers = nmembers - wf_classes[i].first_member;
 	}
 	return nmembers;
 }
 
-/* The value, from a draft that has passed the checks. */
-static Workflow *
-build(const WfDraft *draft, DraftState **order)
+/* The compiled number of a node, or WF_NONE for -1 */
+static uint16
+node_number(const WfDraft *draft, int node)
 {
-	int			nstates = list_length(draft->states);
-	int			nclasses = list_length(draft->classes);
-	int		   *event_numbers = palloc(sizeof(int) * (list_length(draft->events) + 1));
-	uint16	   *by_name = palloc(sizeof(uint16) * nstates);
-	WfState    *states = palloc0(sizeof(WfState) * nstates);
-	WfEdge	   *edges = palloc(sizeof(WfEdge) * (draft->nedges + 1));
-	uint32	   *events = palloc(sizeof(uint32) * (list_length(draft->events) + 1));
-	WfClass    *classes;
-	ClassOrder *class_names;
+	return node < 0 ? WF_NONE : DRAFT_NODE(draft, node)->canonical;
+}
+
+static uint16
+composite_number(const WfDraft *draft, int composite)
+{
+	return composite < 0 ? WF_NONE : DRAFT_NODE(draft, composite)->canonical - draft->nstates;
+}
+
+/* The value, NULL after a soft error. */
+static Workflow *
+build(WfDraft *draft)
+{
+	int			nnodes = list_length(draft->nodes);
+	int			nstates = draft->nstates;
+	DraftNode **nodes = palloc(sizeof(DraftNode *) * nnodes);
+	const char **event_names = palloc(sizeof(char *) * (list_length(draft->events) + 1));
+	const char **state_names = palloc(sizeof(char *) * nstates);
+	Names		events,
+				guards,
+				classes,
+				states_by_name;
+	WfState    *states;
+	WfComposite *composites;
+	WfEvent    *wf_events;
+	uint32	   *wf_guards;
+	WfClass    *wf_classes;
+	WfEdge	   *edges;
+	WfExit	   *exits;
 	uint16	   *members;
 	Workflow	header = {0};
 	StringInfoData value;
-	int			nedges = 0;
-	int			nevents = 0;
-	int			nmembers = collect_classes(draft, &class_names, &classes, &members);
 	Size		strings;
+	int			n;
 
+	for (int i = 0; i < nnodes; i++)
+		nodes[DRAFT_NODE(draft, i)->canonical] = DRAFT_NODE(draft, i);
+	for (int i = 0; i < nstates; i++)
+		state_names[i] = nodes[i]->name;
 	for (int i = 0; i < list_length(draft->events); i++)
-		event_numbers[i] = -1;
+		event_names[i] = DRAFT_EVENT(draft, i)->name;
+	states_by_name = sort_names(nstates, state_names);
+	events = sort_names(list_length(draft->events), event_names);
+	guards = sort_strings(draft->guards);
+	classes = sort_strings(draft->classes);
 
 	header.format = WF_FORMAT;
+	header.initial = node_number(draft, draft->initial);
 	header.nstates = nstates;
+	header.ncomposites = nnodes - nstates;
+	header.nevents = events.n;
+	header.nguards = guards.n;
+	header.nclasses = classes.n;
 	header.nedges = draft->nedges;
-	header.nevents = list_length(draft->events);
-	header.nclasses = nclasses;
-	header.nmembers = nmembers;
+	header.nexits = draft->nexits;
+
+	states = palloc0(sizeof(WfState) * nstates);
+	composites = palloc0(sizeof(WfComposite) * (header.ncomposites + 1));
+	wf_events = palloc0(sizeof(WfEvent) * (events.n + 1));
+	wf_guards = palloc0(sizeof(uint32) * (guards.n + 1));
+	wf_classes = palloc0(sizeof(WfClass) * (classes.n + 1));
+	edges = palloc0(sizeof(WfEdge) * (draft->nedges + 1));
+	exits = palloc0(sizeof(WfExit) * (draft->nexits + 1));
+	n = collect_members(draft, &classes, wf_classes, &members);
+	if (n < 0)
+		return NULL;
+	header.nmembers = n;
 
 	/* Leave room for the arrays; the strings go behind them as we meet them. */
-	strings = (const char *) (WF_MEMBERS(&header) + nmembers) - (const char *) &header;
+	strings = (const char *) (WF_MEMBERS(&header) + header.nmembers) - (const char *) &header;
 	initStringInfo(&value);
 	enlargeStringInfo(&value, strings);
 	memset(value.data, 0, strings);
 	value.len = strings;
 
+	n = 0;
+	for (int i = 0; i < nnodes; i++)
+	{
+		ListCell   *lc;
+
+		foreach(lc, nodes[i]->edges)
+		{
+			DraftEdge  *edge = lfirst(lc);
+
+			edges[n].from = i;
+			edges[n].to = node_number(draft, edge->to);
+			edges[n].event = events.numbers[edge->event];
+			edges[n].guard = edge->guard < 0 ? WF_NONE : guards.numbers[edge->guard];
+			edge->canonical = n++;
+		}
+	}
+	Assert(n == draft->nedges);
+
+	n = 0;
 	for (int i = 0; i < nstates; i++)
 	{
 		ListCell   *lc;
 
-		states[i].name = put_string(&value, order[i]->name);
-		if (order[i]->display != NULL && strcmp(order[i]->display, order[i]->name) != 0)
-			states[i].display = put_string(&value, order[i]->display);
-		if (order[i]->final)
+		states[i].name = put_string(&value, nodes[i]->name);
+		states[i].display = put_display(&value, nodes[i]);
+		if (nodes[i]->final)
 			states[i].flags |= WF_STATE_FINAL;
-		states[i].first_edge = nedges;
-		states[i].nedges = list_length(order[i]->edges);
-		foreach(lc, order[i]->edges)
+		states[i].composite = composite_number(draft, nodes[i]->composite);
+		states[i].by_name = states_by_name.sorted[i].number;
+		states[i].first_exit = n;
+		states[i].nexits = list_length(nodes[i]->exits);
+		foreach(lc, nodes[i]->exits)
 		{
-			DraftEdge  *edge = lfirst(lc);
+			DraftExit  *exit = lfirst(lc);
 
-			if (event_numbers[edge->event] < 0)
-			{
-				events[nevents] = put_string(&value, EVENT(draft, edge->event));
-				event_numbers[edge->event] = nevents++;
-			}
-			edges[nedges].event = event_numbers[edge->event];
-			edges[nedges].to = STATE(draft, edge->to)->canonical;
-			nedges++;
+			exits[n].event = edges[exit->edge->canonical].event;
+			exits[n].guard = edges[exit->edge->canonical].guard;
+			exits[n].to = node_number(draft, exit->to);
+			exits[n].edge = exit->edge->canonical;
+			n++;
 		}
-		by_name[i] = i;
 	}
-	Assert(nedges == draft->nedges && nevents == list_length(draft->events));
+	Assert(n == draft->nexits);
 
-	qsort_arg(by_name, nstates, sizeof(uint16), compare_state_names, order);
-	for (int i = 0; i < nstates; i++)
-		states[i].by_name = by_name[i];
-	for (int i = 0; i < nclasses; i++)
-		classes[i].name = put_string(&value, class_names[i].name);
+	for (int i = 0; i < header.ncomposites; i++)
+	{
+		DraftNode  *node = nodes[nstates + i];
+
+		composites[i].name = put_string(&value, node->name);
+		composites[i].display = put_display(&value, node);
+		composites[i].composite = composite_number(draft, node->composite);
+		composites[i].entry = node_number(draft, node->entry);
+	}
+	for (int i = 0; i < events.n; i++)
+	{
+		DraftEvent *event = DRAFT_EVENT(draft, events.sorted[i].number);
+
+		wf_events[i].name = put_string(&value, event->name);
+		wf_events[i].months = event->months;
+		wf_events[i].days = event->days;
+		wf_events[i].seconds = event->seconds;
+	}
+	for (int i = 0; i < guards.n; i++)
+		wf_guards[i] = put_string(&value, guards.sorted[i].name);
+	for (int i = 0; i < classes.n; i++)
+		wf_classes[i].name = put_string(&value, classes.sorted[i].name);
 
 	memcpy(value.data, &header, sizeof(header));
 	memcpy((char *) WF_STATES((Workflow *) value.data), states, sizeof(WfState) * nstates);
-	memcpy((char *) WF_EDGES((Workflow *) value.data), edges, sizeof(WfEdge) * nedges);
-	memcpy((char *) WF_EVENTS((Workflow *) value.data), events, sizeof(uint32) * nevents);
-	memcpy((char *) WF_CLASSES((Workflow *) value.data), classes, sizeof(WfClass) * nclasses);
-	memcpy((char *) WF_MEMBERS((Workflow *) value.data), members, sizeof(uint16) * nmembers);
+	memcpy((char *) WF_COMPOSITES((Workflow *) value.data), composites, sizeof(WfComposite) * header.ncomposites);
+	memcpy((char *) WF_EVENTS((Workflow *) value.data), wf_events, sizeof(WfEvent) * header.nevents);
+	memcpy((char *) WF_GUARDS((Workflow *) value.data), wf_guards, sizeof(uint32) * header.nguards);
+	memcpy((char *) WF_CLASSES((Workflow *) value.data), wf_classes, sizeof(WfClass) * header.nclasses);
+	memcpy((char *) WF_EDGES((Workflow *) value.data), edges, sizeof(WfEdge) * header.nedges);
+	memcpy((char *) WF_EXITS((Workflow *) value.data), exits, sizeof(WfExit) * header.nexits);
+	memcpy((char *) WF_MEMBERS((Workflow *) value.data), members, sizeof(uint16) * header.nmembers);
 	SET_VARSIZE(value.data, value.len);
 	return (Workflow *) value.data;
 }
 
 Workflow *
-crm_workflow_compile(WfDraft *draft, Node *escontext)
+crm_workflow_compile(WfDraft *draft)
 {
-	DraftPlace	end = {draft->text + draft->len, 1};
-	DraftState **order;
-	int			nreached;
-
-	if (draft->initial < 0)
-	{
-		for (const char *p = draft->text; p < end.at; p++)
-			if (*p == '\n')
-				end.line++;
-		FAULT(draft, end, escontext, "Say where it starts: [*] --> pending",
-			  "there is no edge from [*]");
-		return NULL;
-	}
-	order = number_states(draft, &nreached);
-	if (!check_exits_are_unambiguous(draft, escontext) ||
-		!check_states(draft, escontext))
-		return NULL;
-	Assert(nreached == list_length(draft->states));
-	return build(draft, order);
+	return crm_draft_check(draft) ? build(draft) : NULL;
 }

@@ -47,34 +47,46 @@ crm_workflow_find_state(const Workflow *w, const char *name, int len)
 int
 crm_workflow_find_event(const Workflow *w, const char *name, int len)
 {
-	for (int i = 0; i < w->nevents; i++)
-		if (compare_name(name, len, WF_EVENT_NAME(w, i)) == 0)
-			return i;
+	int			low = 0;
+	int			high = w->nevents - 1;
+
+	while (low <= high)
+	{
+		int			middle = (low + high) / 2;
+		int			cmp = compare_name(name, len, WF_EVENT_NAME(w, middle));
+
+		if (cmp == 0)
+			return middle;
+		if (cmp < 0)
+			high = middle - 1;
+		else
+			low = middle + 1;
+	}
 	return -1;
 }
 
-/* The exit of a state by an event, NULL if there is none. */
-const WfEdge *
+/* The first exit of a state by an event, NULL if there is none. */
+const WfExit *
 crm_workflow_find_exit(const Workflow *w, int state, int event)
 {
 	const WfState *from = &WF_STATES(w)[state];
-	const WfEdge *exits = WF_EDGES(w) + from->first_edge;
+	const WfExit *exits = WF_EXITS(w) + from->first_exit;
 
-	for (int i = 0; i < from->nedges; i++)
+	for (int i = 0; i < from->nexits; i++)
 		if (exits[i].event == event)
 			return &exits[i];
 	return NULL;
 }
 
-/* The first exit, in document order, that leads from one state to another. */
-const WfEdge *
+/* The first exit that leads from one state to another, timers left out. */
+const WfExit *
 crm_workflow_find_step(const Workflow *w, int from, int to)
 {
 	const WfState *source = &WF_STATES(w)[from];
-	const WfEdge *exits = WF_EDGES(w) + source->first_edge;
+	const WfExit *exits = WF_EXITS(w) + source->first_exit;
 
-	for (int i = 0; i < source->nedges; i++)
-		if (exits[i].to == to)
+	for (int i = 0; i < source->nexits; i++)
+		if (exits[i].to == to && !WF_IS_TIMER(&WF_EVENTS(w)[exits[i].event]))
 			return &exits[i];
 	return NULL;
 }
@@ -98,15 +110,20 @@ char *
 crm_workflow_list_exits(const Workflow *w, int state)
 {
 	const WfState *from = &WF_STATES(w)[state];
-	const WfEdge *exits = WF_EDGES(w) + from->first_edge;
+	const WfExit *exits = WF_EXITS(w) + from->first_exit;
 	StringInfoData out;
 
 	initStringInfo(&out);
-	for (int i = 0; i < from->nedges && i < MAX_LISTED; i++)
-		appendStringInfo(&out, "%s\"%s\" (to \"%s\")", i > 0 ? ", " : "",
+	for (int i = 0; i < from->nexits && i < MAX_LISTED; i++)
+	{
+		appendStringInfo(&out, "%s\"%s\" (to \"%s\"", i > 0 ? ", " : "",
 						 WF_EVENT_NAME(w, exits[i].event), WF_STATE_NAME(w, exits[i].to));
-	if (from->nedges > MAX_LISTED)
-		appendStringInfo(&out, " and %d more", from->nedges - MAX_LISTED);
+		if (exits[i].guard != WF_NONE)
+			appendStringInfo(&out, " if %s", WF_GUARD_NAME(w, exits[i].guard));
+		appendStringInfoChar(&out, ')');
+	}
+	if (from->nexits > MAX_LISTED)
+		appendStringInfo(&out, " and %d more", from->nexits - MAX_LISTED);
 	return out.data;
 }
 

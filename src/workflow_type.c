@@ -15,20 +15,19 @@ PG_FUNCTION_INFO_V1(crm_workflow_recv);
 PG_FUNCTION_INFO_V1(crm_workflow_send);
 
 /* NULL after a soft error */
-static Workflow *
-workflow_from_text(const char *text, int len, Node *escontext)
+Workflow *
+crm_workflow_from_text(const char *text, int len, Node *escontext)
 {
-	WfDraft    *draft = crm_workflow_parse(text, len, escontext);
+	struct WfDraft *draft = crm_workflow_parse(text, len, escontext);
 
-	return draft ? crm_workflow_compile(draft, escontext) : NULL;
+	return draft ? crm_workflow_compile(draft) : NULL;
 }
 
 /*
  * crm_workflow_in(cstring) returns crm_workflow
  *
  * Reads a Mermaid stateDiagram-v2. Errors: 22P02 for a fault in the text (line,
- * column, what was found, hint), 54000 for one that is too large, 0A000 never:
- * what is not supported yet is a fault as well.
+ * column, what was found, hint), 54000 for one that is too large.
  */
 Datum
 crm_workflow_in(PG_FUNCTION_ARGS)
@@ -38,7 +37,7 @@ crm_workflow_in(PG_FUNCTION_ARGS)
 	Workflow   *w;
 
 	Assert(len <= PG_INT32_MAX);
-	w = workflow_from_text(text, (int) len, fcinfo->context);
+	w = crm_workflow_from_text(text, (int) len, fcinfo->context);
 	if (w == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_POINTER(w);
@@ -81,7 +80,7 @@ crm_workflow_recv(PG_FUNCTION_ARGS)
 				 errmsg("unsupported crm_workflow version number %d", version),
 				 errhint("This server reads version %d.", WF_WIRE_FORMAT)));
 	text = pq_getmsgtext(buf, buf->len - buf->cursor, &len);
-	PG_RETURN_POINTER(workflow_from_text(text, len, NULL));
+	PG_RETURN_POINTER(crm_workflow_from_text(text, len, NULL));
 }
 
 /*
