@@ -45,6 +45,8 @@ crm_name_of(const char *text, int len)
 	name.data[name.len] = '\0';
 	if (name.len == 0)
 		return pstrdup("_");
+	if (name.len >= 9 && pg_strcasecmp(name.data + name.len - 9, "direction") == 0)
+		appendStringInfoChar(&name, '_');
 	if ((name.data[0] >= '0' && name.data[0] <= '9') || crm_workflow_is_reserved(name.data))
 		return psprintf("_%s", name.data);
 	return name.data;

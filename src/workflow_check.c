@@ -397,10 +397,26 @@ check_composites(const WfDraft *draft)
 	{
 		DraftNode  *node = lfirst(lc);
 
-		if (node->is_composite && !filled[number])
+		number++;
+		if (!node->is_composite)
+			continue;
+		if (!filled[number - 1])
 			return DRAFT_FAULT(draft, node->body, "Leave the braces out: it is an ordinary state.",
 							   "composite state \"%s\" has nothing inside", node->name);
-		number++;
+		if (node->ndisplays > 1)
+			return DRAFT_FAULT(draft, node->body, "Remove one of them.",
+							   "composite state \"%s\" has its display name twice", node->name);
+		for (int i = 0; i < 2; i++)
+		{
+			char	   *name = psprintf(i == 0 ? "%s_start" : "%s_end", node->name);
+			DraftName  *taken = strlen(name) > WF_MAX_NAME ? NULL :
+				hash_search(draft->node_names, name, HASH_FIND, NULL);
+
+			if (taken != NULL)
+				return DRAFT_FAULT(draft, DRAFT_NODE(draft, taken->number)->first, "Choose another name.",
+								   "state \"%s\" has the name that Mermaid gives to [*] inside of \"%s\"",
+								   name, node->name);
+		}
 	}
 	return true;
 }

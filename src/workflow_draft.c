@@ -10,13 +10,13 @@
 #include "workflow_draft.h"
 
 /*
- * Words that open a statement in Mermaid: as a state they would draw something
- * else, or nothing. "end" closes a note there.
+ * Words that open a statement in Mermaid, or that it uses itself: as a state they
+ * would draw something else, or nothing. "end" closes a note there.
  */
 static const char *const reserved_words[] = {
 	"accdescr", "acctitle", "as", "class", "classdef", "click", "default",
-	"direction", "end", "hide", "href", "note", "scale", "state", "statediagram",
-	"style"
+	"direction", "end", "hide", "href", "note", "root", "root_end", "root_start",
+	"scale", "state", "statediagram", "style"
 };
 
 /* Words that Mermaid sees at the start of a longer name too, if no ASCII letter follows. */
@@ -108,11 +108,20 @@ name_number(HTAB *names, const char *name, int next, bool *found)
 	return entry->number;
 }
 
-/* A name that is not too long for the hash keys and the messages. */
+/*
+ * A name that is not too long for the hash keys and the messages. And Mermaid
+ * reads "direction" at the end of a line with an LR at the start of the next as a
+ * statement, whatever they are parts of.
+ */
 static bool
 check_name(const WfDraft *draft, const char *name, DraftPlace place)
 {
-	if (strlen(name) > WF_MAX_NAME)
+	size_t		len = strlen(name);
+
+	if (len >= 9 && pg_strcasecmp(name + len - 9, "direction") == 0)
+		return DRAFT_FAULT(draft, place, "Choose another name.",
+						   "the name \"%s\" ends with \"direction\", which Mermaid may take for a statement", name);
+	if (len > WF_MAX_NAME)
 		return DRAFT_TOO_LARGE(draft, place, "Shorten it.", "a name is longer than %d bytes", WF_MAX_NAME);
 	return true;
 }
@@ -228,6 +237,31 @@ crm_draft_member(WfDraft *draft, int node, const char *class, DraftPlace place)
 	return true;
 }
 
+/*
+ * Mermaid looks for a direction anywhere in a line; where the word ends the line,
+ * in the next one too.
+ */
+bool
+crm_reads_as_direction(const char *line, const char *eol, bool next_follows)
+{
+	static const char *const directions[] = {"TB", "BT", "RL", "LR"};
+
+	for (const char *p = line; eol - p >= 9; p++)
+		if (pg_strncasecmp(p, "direction", 9) == 0)
+		{
+			const char *word = p + 9;
+
+			while (word < eol && strchr(" \t\f\v", *word) != NULL)
+				word++;
+			if (word == eol)
+				return next_follows;
+			for (int i = 0; i < lengthof(directions); i++)
+				if (word > p + 9 && eol - word >= 2 && pg_strncasecmp(word, directions[i], 2) == 0)
+					return true;
+		}
+	return false;
+}
+
 /* What Mermaid would take for a statement of its own, even between quotes; NULL if nothing. */
 const char *
 crm_misread_by_mermaid(const char *display)
@@ -235,23 +269,13 @@ crm_misread_by_mermaid(const char *display)
 	static const char *const kinds[] = {
 		"<<fork>>", "<<join>>", "<<choice>>", "[[fork]]", "[[join]]", "[[choice]]"
 	};
-	static const char *const directions[] = {"TB", "BT", "RL", "LR"};
-
 	for (const char *p = display; *p != '\0'; p++)
 	{
 		for (int i = 0; i < lengthof(kinds); i++)
 			if (pg_strncasecmp(p, kinds[i], strlen(kinds[i])) == 0)
 				return kinds[i];
-		if (pg_strncasecmp(p, "direction", 9) == 0 && (p[9] == ' ' || p[9] == '\t'))
-		{
-			const char *word = p + 9 + strspn(p + 9, " \t\f\v");
-
-			for (int i = 0; i < lengthof(directions); i++)
-				if (pg_strncasecmp(word, directions[i], 2) == 0)
-					return "direction";
-		}
 	}
-	return NULL;
+	return crm_reads_as_direction(display, display + strlen(display), false) ? "direction" : NULL;
 }
 
 bool
@@ -287,6 +311,7 @@ crm_draft_display(WfDraft *draft, int number, const char *start, const char *end
 						   "state \"%s\" has two display names, \"%s\" and \"%s\"",
 						   node->name, node->display, display);
 	node->display = display;
+	node->ndisplays++;
 	return true;
 }
 

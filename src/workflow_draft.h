@@ -36,6 +36,7 @@ typedef struct DraftNode
 {
 	const char *name;
 	const char *display;		/* NULL if none */
+	int			ndisplays;		/* how often it was given */
 	DraftPlace	first;			/* where it is mentioned first */
 	List	   *mentions;		/* DraftMention: where inside of composites */
 	List	   *edges;			/* DraftEdge: its own ones, in document order */
@@ -130,6 +131,7 @@ extern bool crm_draft_error(const WfDraft *draft, DraftPlace place,
 
 /* The part of a display name that Mermaid would not read as text; NULL if none. */
 extern const char *crm_misread_by_mermaid(const char *display);
+extern bool crm_reads_as_direction(const char *line, const char *eol, bool next_follows);
 
 extern WfDraft *crm_draft_create(const char *text, int len, Node *escontext);
 

@@ -10,6 +10,8 @@
 
 #include "workflow_scan.h"
 
+#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+
 bool
 crm_is_looks_word(const char *word)
 {
@@ -34,14 +36,13 @@ skip_value(WfParser *parser, const char *what, const char *hint)
 	return true;
 }
 
-/* A list of ASCII names, as in Mermaid's \w+, and at least one blank. */
+/* Names of ASCII letters and digits, as Mermaid's \w, and at least one blank. */
 static bool
-skip_names(WfParser *parser, const char *hint)
+skip_names(WfParser *parser, const char *characters, const char *hint)
 {
 	DraftPlace	place = crm_scan_here(parser);
 
-	while (!crm_scan_at_eol(parser) &&
-		   (isalnum((unsigned char) *parser->p) || *parser->p == '_' || *parser->p == ','))
+	while (!crm_scan_at_eol(parser) && strchr(characters, *parser->p) != NULL)
 		parser->p++;
 	if (parser->p > place.at && crm_scan_skip_blanks(parser))
 		return true;
@@ -149,20 +150,23 @@ parse_note(WfParser *parser, DraftPlace place)
 							 "a note of one line cannot hold \":\" or \";\", Mermaid breaks on them");
 		return skip_value(parser, "the text of a note", hint);
 	}
-	if (!crm_scan_expect_eol(parser))
-		return false;
+	if (!crm_scan_at_eol(parser))
+		return FAULT(parser, crm_scan_here(parser), hint, "\":\" is expected, or the end of the line");
 
 	/* The lines up to "end note" are text, unless the first begins as above. */
-	for (bool first = true; crm_scan_next_line(parser); first = false)
+	for (bool first = true; crm_scan_next_line(parser);)
 	{
 		crm_scan_skip_blanks(parser);
 		if (first && crm_scan_looking_at(parser, ":"))
 			return FAULT(parser, crm_scan_here(parser), hint, "the text of a note cannot begin with \":\"");
-		if (crm_scan_accept_word(parser, "end"))
+		if (parser->eol - parser->p >= 8 && pg_strncasecmp(parser->p, "end note", 8) == 0 &&
+			(parser->eol - parser->p == 8 || strchr(NAME_CHARACTERS, parser->p[8]) == NULL))
 		{
-			if (crm_scan_accept(parser, " ") && crm_scan_accept_word(parser, "note"))
-				return crm_scan_expect_eol(parser);
+			parser->p += 8;
+			return crm_scan_expect_eol(parser);
 		}
+		if (!crm_scan_at_eol(parser) && !crm_scan_looking_at(parser, "%%"))
+			first = false;
 	}
 	return FAULT(parser, place, "A note of several lines ends with the line: end note",
 				 "\"end note\" is missing");
@@ -172,6 +176,14 @@ parse_note(WfParser *parser, DraftPlace place)
 bool
 crm_parse_looks(WfParser *parser, const char *word, DraftPlace place)
 {
+	/* Mermaid takes the words of this one with single blanks only */
+	if (pg_strcasecmp(word, "hide") == 0 && parser->composite < 0)
+	{
+		if (!crm_scan_accept_word(parser, " empty description"))
+			return FAULT(parser, crm_scan_here(parser), "Write: hide empty description",
+						 "\"empty description\" is expected");
+		return crm_scan_expect_eol(parser);
+	}
 	if (!crm_scan_skip_blanks(parser) && pg_strncasecmp(word, "acc", 3) != 0)
 		return FAULT(parser, crm_scan_here(parser), NULL, "a blank is expected behind \"%s\"", word);
 
@@ -180,11 +192,19 @@ crm_parse_looks(WfParser *parser, const char *word, DraftPlace place)
 	if (pg_strcasecmp(word, "note") == 0)
 		return parse_note(parser, place);
 	if (pg_strcasecmp(word, "classDef") == 0)
-		return skip_names(parser, "Write: classDef late fill:#f99") &&
-			skip_value(parser, "a style", "Write: classDef late fill:#f99");
+	{
+		static const char *const hint = "Write: classDef late fill:#f99";
+
+		if (crm_scan_accept_word(parser, "default"))
+			return FAULT(parser, place, hint, "Mermaid does not read \"classDef default\"");
+		return skip_names(parser, NAME_CHARACTERS, hint) && skip_value(parser, "a style", hint);
+	}
 	if (pg_strcasecmp(word, "style") == 0)
-		return skip_names(parser, "Write: style paid fill:#9f9") &&
-			skip_value(parser, "a style", "Write: style paid fill:#9f9");
+	{
+		static const char *const hint = "Write: style paid fill:#9f9";
+
+		return skip_names(parser, NAME_CHARACTERS ",", hint) && skip_value(parser, "a style", hint);
+	}
 
 	/* Mermaid knows the others only outside of composites. */
 	if (parser->composite >= 0)
@@ -194,13 +214,6 @@ crm_parse_looks(WfParser *parser, const char *word, DraftPlace place)
 		return skip_scale(parser);
 	if (pg_strcasecmp(word, "click") == 0)
 		return skip_click(parser);
-	if (pg_strcasecmp(word, "hide") == 0)
-	{
-		if (!crm_scan_accept_word(parser, "empty description"))
-			return FAULT(parser, crm_scan_here(parser), "Write: hide empty description",
-						 "\"empty description\" is expected");
-		return crm_scan_expect_eol(parser);
-	}
 	if (pg_strcasecmp(word, "accDescr") == 0 && crm_scan_accept(parser, "{"))
 		return crm_scan_block(parser, "}", place);
 	if (!crm_scan_accept(parser, ":"))

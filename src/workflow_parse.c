@@ -219,6 +219,10 @@ parse_state(WfParser *parser)
 	crm_scan_skip_blanks(parser);
 	if (crm_scan_accept(parser, "{"))
 		return open_composite(parser, number, place);
+	if (parser->composite >= 0 && display == NULL && !crm_scan_looking_at(parser, "<<") &&
+		!crm_scan_looking_at(parser, "[["))
+		return FAULT(parser, place, "Leave the word \"state\" out.",
+					 "\"state %s\" puts nothing into a composite state in Mermaid", name);
 	if (crm_scan_looking_at(parser, "<<") || crm_scan_looking_at(parser, "[["))
 		return FAULT(parser, crm_scan_here(parser),
 					 "Draw the edges directly from state to state.",
@@ -262,17 +266,23 @@ parse_class(WfParser *parser)
 	foreach(lc, numbers)
 		if (!crm_draft_member(parser->draft, lfirst_int(lc), class, place))
 			return false;
+	crm_scan_skip_blanks(parser);
+	if (crm_scan_looking_at(parser, "%%"))
+		return FAULT(parser, crm_scan_here(parser), "Put the comment on a line of its own.",
+					 "a comment cannot stand behind a class, Mermaid would take it for a part of the name");
 	return crm_scan_expect_eol(parser);
 }
 
 /* The word at the start of a statement has been read; is it a keyword there? */
 static bool
-keyword_follows(const WfParser *parser)
+keyword_follows(const WfParser *parser, const char *word)
 {
 	WfParser	ahead = *parser;
 
 	/* "note --> x" and "style : text" use the word as a name: a fault of its own */
 	crm_scan_skip_blanks(&ahead);
+	if (pg_strncasecmp(word, "acc", 3) == 0)
+		return true;
 	return !crm_scan_looking_at(&ahead, "-->") && !crm_scan_looking_at(&ahead, ":::") &&
 		(!crm_scan_looking_at(&ahead, ":") || ahead.p == parser->p);
 }
@@ -280,11 +290,14 @@ keyword_follows(const WfParser *parser)
 static bool
 parse_header(WfParser *parser, DraftPlace place)
 {
-	crm_scan_accept(parser, "-v2");
+	if (!crm_scan_accept(parser, "-v2"))
+		crm_scan_accept(parser, "-V2");
 	if (parser->header_seen || parser->statement_seen)
 		return FAULT(parser, place, "The header is the first statement, and there once.",
 					 "misplaced header");
 	parser->header_seen = true;
+	if (crm_scan_looking_at(parser, "%%"))
+		return FAULT(parser, crm_scan_here(parser), NULL, "a blank is expected behind the header");
 	return crm_scan_expect_eol(parser);
 }
 
@@ -303,7 +316,7 @@ parse_word_statement(WfParser *parser)
 		return FAULT(parser, place, "Write: stateDiagram-v2", "Mermaid knows the header in this spelling only: stateDiagram");
 	parser->statement_seen = true;
 
-	if (keyword_follows(parser))
+	if (keyword_follows(parser, word))
 	{
 		if (pg_strcasecmp(word, "state") == 0)
 		{
@@ -351,10 +364,22 @@ parse_line(WfParser *parser)
 	place = crm_scan_here(parser);
 	if (crm_scan_at_eol(parser))
 		return true;
-	if (crm_scan_looking_at(parser, "%%{"))
+	if (crm_scan_accept(parser, "%%{"))
+	{
+		const char *word = parser->p;
+
+		while (word < parser->end && strchr(" \t\f\v\r\n", *word) != NULL)
+			word++;
+		if (word == parser->end || !(isalnum((unsigned char) *word) || *word == '_'))
+			return FAULT(parser, place, "Write: %%{init: {\"theme\": \"dark\"}}%%", "a directive begins with a word");
 		return crm_scan_block(parser, "}%%", place);
+	}
 	if (crm_scan_looking_at(parser, "%%"))
 		return true;
+	if (crm_reads_as_direction(parser->p, parser->eol, true) &&
+		!crm_scan_looking_at_word(parser, "direction"))
+		return FAULT(parser, place, "Choose other words.",
+					 "Mermaid would take this line for a direction, as it holds that word");
 	if (crm_id_character(parser->p, parser->eol, true) > 0)
 		return parse_word_statement(parser);
 
@@ -377,24 +402,52 @@ parse_line(WfParser *parser)
 				 "a statement is expected");
 }
 
+static bool
+expect_nothing(WfParser *parser)
+{
+	crm_scan_skip_blanks(parser);
+	if (crm_scan_at_eol(parser))
+		return true;
+	return FAULT(parser, crm_scan_here(parser), "Leave the rest of the line empty.",
+				 "unexpected text behind \"---\"");
+}
+
 /* The text begins with '---': YAML for the renderer, up to the next such line. */
 static bool
 skip_front_matter(WfParser *parser)
 {
-	DraftPlace	place = crm_scan_here(parser);
+	DraftPlace	start = crm_scan_here(parser);
 	int			lines = 0;
 
 	if (!crm_scan_accept(parser, "---"))
 		return true;
-	if (!crm_scan_expect_eol(parser))
+	if (!expect_nothing(parser))
 		return false;
-	while (crm_scan_next_line(parser))
-		if (crm_scan_accept(parser, "---") && lines++ > 0)
-			return crm_scan_expect_eol(parser);
-		else
-			lines++;
-	return FAULT(parser, place, "Front matter ends with a line of its own: ---",
-				 "front matter has no end");
+	while (crm_scan_next_line(parser) && !crm_scan_looking_at(parser, "---"))
+		lines++;
+	if (lines == 0 || !crm_scan_accept(parser, "---"))
+		return FAULT(parser, start, "Front matter is some lines of YAML, and ends with a line of its own: ---",
+					 "front matter has no content, or no end");
+	return expect_nothing(parser);
+}
+
+/* An open directive hides the rest of the text from Mermaid, wherever it is. */
+static bool
+check_directives(WfParser *parser)
+{
+	WfParser	at = *parser;
+
+	do
+	{
+		crm_scan_skip_blanks(&at);
+		if (crm_scan_looking_at(&at, "%%{"))
+			at.p += 3;
+		for (; at.p < at.eol; at.p++)
+			if (crm_scan_looking_at(&at, "%%{"))
+				return FAULT(parser, crm_scan_here(&at), "Put the directive on a line of its own.",
+							 "\"%%%%{\" begins a directive, and can only stand at the start of a line");
+	} while (crm_scan_next_line(&at));
+	return true;
 }
 
 /*
@@ -420,7 +473,7 @@ crm_workflow_parse(const char *text, int len, Node *escontext)
 		return NULL;
 	}
 
-	if (!skip_front_matter(&parser))
+	if (!check_directives(&parser) || !skip_front_matter(&parser))
 		return NULL;
 	do
 	{

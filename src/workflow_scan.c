@@ -97,17 +97,23 @@ crm_scan_accept(WfParser *parser, const char *token)
 	return true;
 }
 
-/* As accept, for a whole word of any case. */
+/* As the two above, for a whole word of any case. */
 bool
-crm_scan_accept_word(WfParser *parser, const char *word)
+crm_scan_looking_at_word(const WfParser *parser, const char *word)
 {
 	size_t		len = strlen(word);
 
-	if ((size_t) (parser->eol - parser->p) < len ||
-		pg_strncasecmp(parser->p, word, len) != 0 ||
-		crm_id_character(parser->p + len, parser->eol, false) > 0)
+	return (size_t) (parser->eol - parser->p) >= len &&
+		pg_strncasecmp(parser->p, word, len) == 0 &&
+		crm_id_character(parser->p + len, parser->eol, false) == 0;
+}
+
+bool
+crm_scan_accept_word(WfParser *parser, const char *word)
+{
+	if (!crm_scan_looking_at_word(parser, word))
 		return false;
-	parser->p += len;
+	parser->p += strlen(word);
 	return true;
 }
 
@@ -151,21 +157,6 @@ crm_scan_id(WfParser *parser)
 	while ((len = crm_id_character(parser->p, parser->eol, parser->p == start)) > 0)
 		parser->p += len;
 	return parser->p > start ? pnstrdup(start, parser->p - start) : NULL;
-}
-
-/* What is left of the line, as a new string without blanks around it. */
-char *
-crm_scan_rest(WfParser *parser)
-{
-	const char *start;
-	const char *end = parser->eol;
-
-	crm_scan_skip_blanks(parser);
-	start = parser->p;
-	while (end > start && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\f' || end[-1] == '\v'))
-		end--;
-	parser->p = parser->eol;
-	return pnstrdup(start, end - start);
 }
 
 /* A statement is over: a comment may follow, nothing else. */

@@ -33,8 +33,8 @@ extern bool crm_scan_skip_blanks(WfParser *parser);
 extern bool crm_scan_looking_at(const WfParser *parser, const char *token);
 extern bool crm_scan_accept(WfParser *parser, const char *token);
 extern bool crm_scan_accept_word(WfParser *parser, const char *word);
+extern bool crm_scan_looking_at_word(const WfParser *parser, const char *word);
 extern char *crm_scan_id(WfParser *parser);
-extern char *crm_scan_rest(WfParser *parser);
 extern bool crm_scan_expect_eol(WfParser *parser);
 extern bool crm_scan_block(WfParser *parser, const char *closing, DraftPlace place);
 

@@ -38,11 +38,11 @@ SELECT $$stateDiagram-v2
     paid --> [*]
     class pending,submitted open
     shipped:::done
-    state paid:::done
+    paid:::done
 $$::crm_workflow;
 
 -- the same machine, written otherwise: blanks, CRLF, case of keywords, order of statements
-SELECT replace($$STATEDIAGRAM
+SELECT replace($$stateDiagram
   CLASS submitted, pending open
 	paid-->[*] %% a comment
   paid --> shipped
@@ -102,7 +102,84 @@ state "待付款 (等待)" as 待付款
 待付款 --> bezahlt_für_später : 付款
 bezahlt_für_später --> Отгружен1 : ship
 Отгружен1 --> [*]
-class 待付款 offen_日本$$::crm_workflow;
+待付款:::offen_日本$$::crm_workflow;
+
+-- composites: their edges hold for each state inside, an edge to one enters its [*], classes are for all inside
+SELECT $$stateDiagram-v2
+    [*] --> open
+    state "Still open" as open {
+        [*] --> entering
+        state entering {
+            [*] --> basket
+            basket --> address : continue
+        }
+        address --> payment : continue
+        basket
+    }
+    open --> cancelled : cancel
+    payment --> done : pay
+    done --> entering : again
+    cancelled --> [*]
+    done --> [*]
+    class open unfinished
+    entering : Who and where
+$$::crm_workflow;
+
+-- inside braces, [*] is the end of the composite: only where that leads on to nothing, it is final
+SELECT $$[*] --> one
+state one {
+    [*] --> a
+    a --> b : go
+    b --> [*]
+}
+one --> two : next
+state two {
+    [*] --> c
+    c --> d : go
+    d --> [*]
+}
+$$::crm_workflow;
+
+-- a composite that is final has final states only
+SELECT $$[*] --> all
+state all {
+    [*] --> a
+    a --> b : go
+}
+all --> [*]$$::crm_workflow;
+
+-- guards and timers; edges of one event in document order
+SELECT $$[*] --> a
+a --> b : go, run [quick]
+a --> c : go [slow]
+a --> d : go
+a --> b : [shortcut]
+a --> c : after 2 weeks
+a --> d : after 90 minutes 30 SECONDS [awake]
+a --> b : after 18 months 1 year 1day
+a --> b : after
+b --> [*]
+c --> [*]
+d --> [*]$$::crm_workflow;
+
+-- notes and front matter are looks, too
+SELECT $$---
+title: an order
+config:
+  theme: dark
+---
+stateDiagram-v2
+  [*] --> a
+  note right of a : remember
+  note left of a
+    a --> b : this is text
+    end of story
+  end note
+  note "floating" as n1
+  click a "https://example.com" "where it is"
+  click a href "https://example.com"
+  a --> [*]
+$$::crm_workflow;
 
 -- a display name that equals the name is none
 SELECT $$[*] --> a
@@ -111,6 +188,7 @@ a --> [*]$$::crm_workflow;
 
 -- output is a fixed point
 SELECT definition::text::crm_workflow::text = definition::text AS fixed_point FROM crm.workflows;
+SELECT definition::text::crm_workflow = definition AS same FROM crm.workflows;
 
 -- binary: one byte of version, the text
 SELECT substr(crm_workflow_send('[*] --> a
@@ -146,11 +224,64 @@ SELECT f.* FROM (VALUES
     (113, E'[*] --> a\na --> b : go\na --> b : go\nb --> [*]'),
     (114, E'[*] --> a\na --> b : go\na --> c : go\nb --> [*]\nc --> [*]'),
     (115, E'[*] --> a\na --> [*]\na : one\na : two'),
+    (116, E'[*] --> a\na --> b : go [x]\na --> b : go [x]\nb --> [*]'),
+    (117, E'[*] --> a\na --> b : go [x]\na --> c : go [x]\nb --> [*]\nc --> [*]'),
+    (118, E'[*] --> a\na --> b : go\na --> c : go [x]\nb --> [*]\nc --> [*]'),
+    (119, E'[*] --> a\na --> b : after 1 day\na --> c : after 1 day\nb --> [*]\nc --> [*]'),
+    (120, E'[*] --> a\na --> [*]\nstate open {\na\n}\nopne --> a : back'),
+    -- composites
+    (150, E'[*] --> a\nstate b {\n}'),
+    (151, E'[*] --> a\nstate b { }'),
+    (152, E'[*] --> a\nstate b {\na --> [*]'),
+    (153, E'[*] --> a\na --> [*]\n}'),
+    (154, E'[*] --> a\nstate b {\na\n}\nstate b {\na\n}'),
+    (155, E'[*] --> a\nstate b {\na\n}\nstate c {\na --> [*]\n}'),
+    (156, E'[*] --> a\nstate b {\na --> b : again\n}'),
+    (157, E'[*] --> a\nstate b {\na\n}\nstate c {\na --> b : go\n}'),
+    (158, E'[*] --> a\na --> [*]\nstate b {\nc\n}\na --> b : go'),
+    (159, E'[*] --> b\nstate b {\nc\n}\nc --> [*]'),
+    (160, E'[*] --> b\nstate b {\n[*] --> c\nstate c {\nd --> [*]\n}\n}'),
+    (161, E'[*] --> b\nstate b {\n[*] --> c\n[*] --> d\nc --> [*]\nd --> [*]\n}'),
+    (162, E'[*] --> b\nstate b {\n[*] --> c : start\nc --> [*]\n}'),
+    (163, E'[*] --> b\nstate b {\n[*] --> a\na --> [*]\nscale 350 width\n}'),
+    (164, E'[*] --> a\na --> [*]\nstate b {\nc --> a : go\n}'),
+    (165, E'[*] --> a\na --> [*]\nstate b { a }'),
+    (166, E'[*] --> b\nstate b {\n[*] --> c\nc --> d : go\nstate d {\ne --> [*]\n}\n}'),
     -- within a line
     (201, E'[*] --> a\na --> b : go; a --> c : x'),
     (202, E'[*] --> a\na --> b : go::there'),
     (203, E'[*] --> a\na --> b : go %% why'),
     (204, E'[*] --> a\na --> b : go [[now]]'),
+    (223, E'[*] --> a\na --> b : go [now'),
+    (224, E'[*] --> a\na --> b : go [not now]'),
+    (225, E'[*] --> a\na --> b : go [now] fast'),
+    (226, E'[*] --> a\na --> b : go [1st]'),
+    (227, E'[*] --> a\na --> b : after some days'),
+    (228, E'[*] --> a\na --> b : after 3 fortnights'),
+    (229, E'[*] --> a\na --> b : after 0 days'),
+    (230, E'[*] --> a\na --> b : after 99999999999 days'),
+    (231, E'[*] --> a\na --> b : after 2147483647 days 1 day'),
+    (232, E'[*] --> a\na --> b : after 1 day, go'),
+    (233, E'[*] --> a\na --> b : go, after 1 day'),
+    (234, E'[*] --> a\na : one; two'),
+    (235, E'[*] --> a\na : one:: two'),
+    (236, E'[*] --> a\nstate "go direction LR" as a'),
+    (237, E'[*] --> a\nstate "a <<fork>>" as a'),
+    (238, E'[*] --> a\nstate a:::open'),
+    (239, E'[*] --> 待付款\nclass 待付款 open'),
+    (240, E'[*] --> a\nnote over a : x'),
+    (241, E'[*] --> a\nnote right of a : x: y'),
+    (242, E'[*] --> a\nnote right of a\nnever closed'),
+    (243, E'[*] --> a\nnote right of b : typo\na --> [*]'),
+    (244, E'[*] --> a\ndirection UP'),
+    (245, E'[*] --> a\naccTitle:\na --> [*]'),
+    (246, E'[*] --> a\nscale wide'),
+    (247, E'[*] --> a\nhide everything'),
+    (248, E'[*] --> a\nclick a b'),
+    (249, E'[*] --> a\nclassDef open'),
+    (250, E'---\ntitle: never closed\n[*] --> a'),
+    (251, E'[*] --> a\n---\ntitle: x\n---\n'),
+    (252, E'StateDiagram-v2\n[*] --> a'),
     (205, E'[*] --> a\na --> b : pay now'),
     (206, E'[*] --> a\na --> b :'),
     (207, E'[*] --> a\na --> b : go,'),
@@ -173,18 +304,12 @@ SELECT f.* FROM (VALUES
     (301, E'[*] --> end\nend --> [*]'),
     (302, E'[*] --> a\nnote --> a'),
     (303, E'[*] --> a\nstate State\na --> [*]'),
+    (304, E'[*] --> default待\ndefault待 --> [*]'),
     -- what a row cannot be in
     (401, E'[*] --> a\n--\n[*] --> b'),
     (402, E'[*] --> a\nstate b <<choice>>'),
     (403, E'[*] --> a\nstate b <<fork>>'),
-    (404, E'[*] --> a\nstate b [[join]]'),
-    -- not supported yet
-    (501, E'[*] --> a\nstate both {\na\n}'),
-    (502, E'[*] --> a\na --> b : go [ready]'),
-    (503, E'[*] --> a\na --> b : after 14 days'),
-    (504, E'[*] --> a\nnote right of a : remember'),
-    (505, E'---\ntitle: x\n---\n[*] --> a'),
-    (506, E'[*] --> a\n}')
+    (404, E'[*] --> a\nstate b [[join]]')
 ) AS t(id, definition), pg_temp.fault(definition) AS f ORDER BY id;
 
 --
@@ -197,7 +322,12 @@ SELECT f.* FROM (VALUES
     (4, E'[*] --> a\na --> a : ' || repeat('b', 256)),
     (5, E'[*] --> a\na : ' || repeat('ü', 501)),
     (6, E'[*] --> a\na --> [*]\n' || repeat(E'a:::c\n', 65536)),
-    (7, (SELECT E'[*] --> a\na --> a : ' || string_agg('e' || i, ',') FROM generate_series(1, 65536) i))
+    (7, (SELECT E'[*] --> a\na --> a : ' || string_agg('e' || i, ',') FROM generate_series(1, 65536) i)),
+    (8, E'[*] --> a\n' || (SELECT string_agg('state c' || i || ' {', E'\n') FROM generate_series(1, 10000) i)),
+    (9, E'[*] --> s0\nstate all {\n' || (SELECT string_agg('s' || i || ' --> s' || i + 1, E'\n') FROM generate_series(0, 999) i) ||
+        E'\n}\n' || (SELECT string_agg('all --> s0 : e' || i, E'\n') FROM generate_series(1, 100) i)),
+    (10, E'[*] --> s0\nstate all {\n' || (SELECT string_agg('s' || i || ' --> s' || i + 1, E'\n') FROM generate_series(0, 999) i) ||
+        E'\ns1000 --> [*]\n}\n' || (SELECT string_agg('class all c' || i, E'\n') FROM generate_series(1, 100) i))
 ) AS t(id, definition), pg_temp.fault(definition) AS f ORDER BY id;
 \x off
 \pset format aligned
