@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(68);
+SELECT plan(69);
 
 CREATE FUNCTION pg_temp.members() RETURNS TABLE (classid oid, objid oid)
 LANGUAGE sql AS $$
@@ -45,17 +45,33 @@ SELECT is_empty($$
     'they belong to who created the extension');
 
 -- Code
-SELECT results_eq($$
-    SELECT objid::regprocedure::text FROM pg_temp.members() WHERE classid = 'pg_proc'::regclass ORDER BY objid::regprocedure::text COLLATE "C"$$,
+SELECT set_eq($$
+    SELECT objid::regprocedure::text FROM pg_temp.members() WHERE classid = 'pg_proc'::regclass$$,
     ARRAY['crm_advance_order(bigint,text,text)', 'crm_apply_settings()', 'crm_create_tables()',
           'crm_enforce_workflow()', 'crm_invalidate_cache()', 'crm_protect_history()', 'crm_record_event()',
           'crm_workflow_in(cstring)', 'crm_workflow_out(crm_workflow)', 'crm_workflow_recv(internal)',
-          'crm_workflow_send(crm_workflow)'],
+          'crm_workflow_send(crm_workflow)', 'crm_workflow_to_jsonb(crm_workflow)',
+          'crm_workflow_eq(crm_workflow,crm_workflow)', 'crm_workflow_ne(crm_workflow,crm_workflow)',
+          'crm_workflow_lt(crm_workflow,crm_workflow)', 'crm_workflow_le(crm_workflow,crm_workflow)',
+          'crm_workflow_ge(crm_workflow,crm_workflow)', 'crm_workflow_gt(crm_workflow,crm_workflow)',
+          'crm_workflow_cmp(crm_workflow,crm_workflow)', 'crm_workflow_hash(crm_workflow)',
+          'crm_workflow_hash_extended(crm_workflow,bigint)',
+          'crm_states(crm_workflow)', 'crm_composites(crm_workflow)', 'crm_transitions(crm_workflow)',
+          'crm_events(crm_workflow,text)', 'crm_next_state(crm_workflow,text,text)', 'crm_can(crm_workflow,text,text)',
+          'crm_path(crm_workflow,text,text)', 'crm_diff(crm_workflow,crm_workflow)', 'crm_dot(crm_workflow)',
+          'crm_replay(crm_workflow,text)', 'crm_conforms(crm_workflow,text)', 'crm_first_violation(crm_workflow,text)',
+          'crm_replay_step(internal,crm_workflow,text)', 'crm_replay_state(internal)', 'crm_replay_conforms(internal)',
+          'crm_replay_violation(internal)',
+          'crm_discover(anyelement,text,timestamp with time zone)',
+          'crm_directly_follows(anyelement,text,timestamp with time zone)',
+          'crm_discover_step(internal,anyelement,text,timestamp with time zone)',
+          'crm_discover_workflow(internal,anyelement,text,timestamp with time zone)',
+          'crm_discover_follows(internal,anyelement,text,timestamp with time zone)', 'crm_event_name(text)'],
     'these functions are members, and no others');
 SELECT set_eq($$
     SELECT objid::regtype::text FROM pg_temp.members() WHERE classid = 'pg_type'::regclass
     AND objid::regtype::text NOT LIKE '%[]' -- the array type is one from PostgreSQL 17 on$$,
-    ARRAY['crm_workflow'], 'and this type');
+    ARRAY['crm_workflow', 'crm_violation', 'crm_follows'], 'and these types');
 SELECT is_empty($$
     SELECT pg_describe_object(d.classid, d.objid, d.objsubid), pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid)
     FROM pg_temp.members() m JOIN pg_depend d USING (classid, objid)
@@ -67,22 +83,29 @@ SELECT is_empty($$
     SELECT p.oid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
     JOIN pg_language l ON l.oid = prolang
     WHERE l.lanname NOT IN ('c', 'internal')
-    AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)$$,
-    'every function that is not in C has a pinned search_path');
+    AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)
+    AND p.prosqlbody IS NULL AND p.prokind = 'f'$$,
+    'every function that is not in C has a pinned search_path, or a body that was parsed when it was made');
 SELECT results_eq($$
     SELECT objid::regproc::text FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    JOIN pg_language l ON l.oid = prolang WHERE l.lanname NOT IN ('c', 'internal')$$,
-    ARRAY['crm_create_tables'], 'there is one');
+    JOIN pg_language l ON l.oid = prolang WHERE l.lanname NOT IN ('c', 'internal', 'sql')$$,
+    ARRAY['crm_create_tables'], 'one is in PL/pgSQL');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
     WHERE p.prosecdef OR p.proleakproof$$, 'no function is SECURITY DEFINER or LEAKPROOF');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE p.proname ~ '^crm_workflow_' AND (p.provolatile, p.proisstrict, p.proparallel) IS DISTINCT FROM ('i', true, 's')$$,
-    'input and output are immutable, strict and parallel safe');
+    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance_order', 'crm_create_tables')
+    AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('i', 's')$$,
+    'what is about workflows as values is immutable and parallel safe');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE p.proname !~ '^crm_workflow_' AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('v', 'u')$$,
+    WHERE NOT p.proisstrict AND p.prokind = 'f' AND p.provolatile = 'i' AND 'internal'::regtype <> ALL (p.proargtypes::oid[])$$,
+    'and strict');
+SELECT is_empty($$
+    SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
+    WHERE (p.prorettype = 'trigger'::regtype OR p.proname IN ('crm_advance_order', 'crm_create_tables'))
+    AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('v', 'u')$$,
     'everything else is volatile and parallel unsafe');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
