@@ -9,6 +9,7 @@
 #include "crm.h"
 
 #include "common/hashfn.h"
+#include "nodes/primnodes.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
@@ -23,16 +24,36 @@ typedef struct Remembered
 
 typedef struct ArgCache
 {
+	bool		constant;		/* the query says that it is always the same */
 	Remembered	last;
 	HTAB	   *kept;			/* Remembered; NULL if none yet */
 } ArgCache;
 
-static ArgCache *
-get_cache(FunctionCallInfo fcinfo)
+/* The arguments of an aggregate are not known to its transition function, but to itself. */
+static bool
+is_constant(FunctionCallInfo fcinfo, int n)
 {
-	if (fcinfo->flinfo->fn_extra == NULL)
-		fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(ArgCache));
-	return fcinfo->flinfo->fn_extra;
+	Aggref	   *aggref = AggGetAggref(fcinfo);
+	Expr	   *arg;
+
+	if (aggref == NULL)
+		return get_fn_expr_arg_stable(fcinfo->flinfo, n);
+	arg = ((TargetEntry *) list_nth(aggref->args, n - 1))->expr;
+	return IsA(arg, Const) || (IsA(arg, Param) && ((Param *) arg)->paramkind == PARAM_EXTERN);
+}
+
+static ArgCache *
+get_cache(FunctionCallInfo fcinfo, int n)
+{
+	ArgCache   *cache = fcinfo->flinfo->fn_extra;
+
+	if (cache == NULL)
+	{
+		cache = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(ArgCache));
+		cache->constant = is_constant(fcinfo, n);
+		fcinfo->flinfo->fn_extra = cache;
+	}
+	return cache;
 }
 
 static bool
@@ -69,12 +90,15 @@ get_raw(FunctionCallInfo fcinfo, int n)
 const Workflow *
 crm_workflow_arg(FunctionCallInfo fcinfo, int n)
 {
-	struct varlena *raw = get_raw(fcinfo, n);
-	Remembered *last;
+	ArgCache   *cache = get_cache(fcinfo, n);
+	Remembered *last = &cache->last;
+	struct varlena *raw;
 
+	if (cache->constant && last->raw != NULL)
+		return last->workflow;
+	raw = get_raw(fcinfo, n);
 	if (!VARATT_IS_EXTENDED(raw))
 		return (Workflow *) raw;
-	last = &get_cache(fcinfo)->last;
 	if (last->raw == NULL || !is_same(raw, last->raw))
 	{
 		if (last->raw != NULL)
@@ -91,12 +115,15 @@ crm_workflow_arg(FunctionCallInfo fcinfo, int n)
 const Workflow *
 crm_workflow_kept_arg(FunctionCallInfo fcinfo, int n)
 {
-	struct varlena *raw = get_raw(fcinfo, n);
-	ArgCache   *cache = get_cache(fcinfo);
+	ArgCache   *cache = get_cache(fcinfo, n);
+	struct varlena *raw;
 	Remembered *entry;
 	uint64		key;
 	bool		found;
 
+	if (cache->constant && cache->last.raw != NULL)
+		return cache->last.workflow;
+	raw = get_raw(fcinfo, n);
 	if (cache->last.raw != NULL && is_same(raw, cache->last.raw))
 		return cache->last.workflow;
 
