@@ -320,7 +320,8 @@ parse_word_statement(WfParser *parser)
 	{
 		if (pg_strcasecmp(word, "state") == 0)
 		{
-			crm_scan_skip_blanks(parser);
+			if (!crm_scan_skip_blanks(parser))
+				return FAULT(parser, crm_scan_here(parser), DISPLAY_HINT, "a blank is expected behind \"state\"");
 			return parse_state(parser);
 		}
 		if (pg_strcasecmp(word, "class") == 0)

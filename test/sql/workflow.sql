@@ -285,6 +285,7 @@ SELECT f.* FROM (VALUES
     (250, E'---\ntitle: never closed\n[*] --> a'),
     (251, E'[*] --> a\n---\ntitle: x\n---\n'),
     (252, E'StateDiagram-v2\n[*] --> a'),
+    (262, E'[*] --> a\nstate"A" as a'),
     (253, E'stateDiagram-v2%% x\n[*] --> a'),
     (254, E'[*] --> a\na --> b : change_direction'),
     (255, E'[*] --> a\na --> [*] %% direction LR'),
