@@ -8,6 +8,7 @@
 #include "utils/guc.h"
 
 #include "door.h"
+#include "guards.h"
 #include "settings.h"
 #include "workflow_cache.h"
 
@@ -70,4 +71,5 @@ _PG_init(void)
 	crm_workflow_cache_init();
 	crm_settings_init();
 	crm_door_init();
+	crm_guards_init();
 }

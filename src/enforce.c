@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog.h"
+#include "choice.h"
 #include "door.h"
 #include "trigger.h"
 
@@ -66,38 +67,24 @@ refuse_step(const Door *door, Relation rel, TupleTableSlot *row, Datum key,
 			 errhint("No event is possible from here.")));
 }
 
-/*
- * Timers come by the clock only, and a guard that nobody evaluates yet is not
- * met: better no step than one that the drawing forbids.
- */
+/* The step exists, but not under these conditions. */
 static void
-check_exit(const Door *door, Relation rel, Datum key, const Workflow *w, int from,
-		   const WfExit *exit)
+refuse_unmet(const Door *door, Relation rel, Datum key, const CrmChoice *choice, const char *what)
 {
-	const char *event = WF_EVENT_NAME(w, exit->event);
-
-	if (WF_IS_TIMER(&WF_EVENTS(w)[exit->event]))
-		ereport(ERROR,
-				(errcode(ERRCODE_CRM_NOT_ALLOWED_FROM_HERE),
-				 errmsg("%s cannot take the event \"%s\"", crm_row_name(door, rel, key), event),
-				 errdetail("It is a timer: it comes by itself, not by request."),
-				 errhint("Wait, or take another event.")));
-	if (exit->guard != WF_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s cannot take the event \"%s\"", crm_row_name(door, rel, key), event),
-				 errdetail("Its edge from \"%s\" to \"%s\" has the guard \"%s\", and guards cannot be evaluated yet.",
-						   WF_STATE_NAME(w, from), WF_STATE_NAME(w, exit->to), WF_GUARD_NAME(w, exit->guard)),
-				 errhint("Leave the guard out of the workflow for now.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_CRM_GUARD_NOT_MET),
+			 errmsg("%s cannot %s", crm_row_name(door, rel, key), what),
+			 errdetail("%s", choice->unmet),
+			 errhint("The event \"%s\" (to \"%s\") is possible once that is met.", choice->event, choice->to)));
 }
 
 /* The exit that an event takes from a state; an error if there is none. */
-static const WfExit *
-find_exit(const Door *door, Relation rel, TupleTableSlot *row, Datum key,
-		  const Workflow *w, int from, const char *event_name)
+static CrmChoice *
+choose_by_event(const Door *door, Relation rel, TupleTableSlot *row, TupleTableSlot *new,
+				Datum key, const Workflow *w, int from, const char *event_name)
 {
 	int			event = crm_workflow_find_event(w, event_name, strlen(event_name));
-	const WfExit *exit;
+	CrmChoice  *choice;
 
 	if (event < 0)
 	{
@@ -114,11 +101,12 @@ find_exit(const Door *door, Relation rel, TupleTableSlot *row, Datum key,
 				 exits[0] != '\0' ? errhint("Possible events from here: %s.", exits) :
 				 errhint("No event is possible from here.")));
 	}
-	exit = crm_workflow_find_exit(w, from, event);
-	if (exit == NULL)
+	choice = crm_choose_by_event(door, rel, row, new, w, from, event);
+	if (choice == NULL)
 		refuse_step(door, rel, row, key, w, from, psprintf("take the event \"%s\"", event_name));
-	check_exit(door, rel, key, w, from, exit);
-	return exit;
+	if (choice->unmet != NULL)
+		refuse_unmet(door, rel, key, choice, psprintf("take the event \"%s\"", event_name));
+	return choice;
 }
 
 static void
@@ -176,7 +164,7 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	bool		same_status;
 	const Workflow *w;
 	int			from;
-	const WfExit *exit = NULL;
+	CrmChoice  *choice = NULL;
 
 	/* the history names the row by it */
 	if (isnull || !datumIsEqual(key, new_key, door->key_byval, door->key_len))
@@ -203,18 +191,24 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	from = crm_row_state(door, rel, old, w);
 	if (step != NULL)
 	{
-		exit = find_exit(door, rel, old, key, w, from, step->event);
-		change(changes, door->status, CStringGetTextDatum(WF_STATE_NAME(w, exit->to)));
+		choice = choose_by_event(door, rel, old, new, key, w, from, step->event);
+		change(changes, door->status, CStringGetTextDatum(choice->to));
 	}
 	else
 	{
 		int			to = crm_row_state(door, rel, new, w);
 
-		exit = crm_workflow_find_step(w, from, to);
-		if (exit == NULL)
-			refuse_step(door, rel, old, key, w, from,
-						psprintf("become \"%s\"", WF_STATE_NAME(w, to)));
-		check_exit(door, rel, key, w, from, exit);
+		char	   *what = psprintf("become \"%s\"", WF_STATE_NAME(w, to));
+
+		choice = crm_choose_by_target(door, rel, old, new, w, from, to);
+		if (choice == NULL)
+		{
+			/* guards have run, so the workflow may be another */
+			w = crm_row_workflow(door, rel, new);
+			refuse_step(door, rel, old, key, w, crm_row_state(door, rel, old, w), what);
+		}
+		if (choice->unmet != NULL)
+			refuse_unmet(door, rel, key, choice, what);
 	}
 
 	if (old_version == PG_INT32_MAX)
@@ -230,7 +224,7 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	{
 		MemoryContext caller = MemoryContextSwitchTo(step->context);
 
-		step->to_status = cstring_to_text(WF_STATE_NAME(w, exit->to));
+		step->to_status = cstring_to_text(choice->to);
 		MemoryContextSwitchTo(caller);
 		step->version = old_version + 1;
 		step->resolved = true;

@@ -17,7 +17,8 @@
 #define ERRCODE_CRM_UNKNOWN_EVENT			MAKE_SQLSTATE('S', 'L', '0', '0', '2')
 /* The step exists, but not from the status that the row has. */
 #define ERRCODE_CRM_NOT_ALLOWED_FROM_HERE	MAKE_SQLSTATE('S', 'L', '0', '0', '3')
-/* SL004 is kept for: the condition of the step is not met (guards). */
+/* The step is possible from there, but its guard does not hold. */
+#define ERRCODE_CRM_GUARD_NOT_MET			MAKE_SQLSTATE('S', 'L', '0', '0', '4')
 /* SL005 is kept for: changed by somebody else (expected_version). */
 /* SL006 is kept for: refund above what was paid. */
 /* The workflow has no status of that name. */

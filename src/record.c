@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog.h"
+#include "choice.h"
 #include "door.h"
 #include "history.h"
 #include "trigger.h"
@@ -103,12 +104,13 @@ record_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlo
 	else
 	{
 		const Workflow *w = crm_row_workflow(door, rel, new);
-		const WfExit *exit = crm_workflow_find_step(w, crm_row_state(door, rel, old, w),
-													crm_row_state(door, rel, new, w));
+		CrmChoice  *choice = crm_choose_by_target(door, rel, old, new, w,
+												  crm_row_state(door, rel, old, w),
+												  crm_row_state(door, rel, new, w));
 
-		if (exit == NULL)
+		if (choice == NULL || choice->unmet != NULL)
 			refuse_changed_behind(door, rel, row->key);
-		row->event = cstring_to_text(WF_EVENT_NAME(w, exit->event));
+		row->event = cstring_to_text(choice->event);
 	}
 	return true;
 }

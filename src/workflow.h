@@ -167,7 +167,6 @@ extern const Workflow *crm_workflow_kept_arg(FunctionCallInfo fcinfo, int n);
 extern int	crm_workflow_find_state(const Workflow *w, const char *name, int len);
 extern int	crm_workflow_find_event(const Workflow *w, const char *name, int len);
 extern const WfExit *crm_workflow_find_exit(const Workflow *w, int state, int event);
-extern const WfExit *crm_workflow_find_step(const Workflow *w, int from, int to);
 extern char *crm_workflow_list_states(const Workflow *w);
 extern char *crm_workflow_list_exits(const Workflow *w, int state);
 

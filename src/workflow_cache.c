@@ -135,12 +135,12 @@ load_workflow(const char *name)
 }
 
 const Workflow *
-crm_workflow_get(text *name)
+crm_workflow_find(text *name)
 {
 	char		key[NAMEDATALEN];
 	size_t		len = VARSIZE_ANY_EXHDR(name);
 	CachedWorkflow *entry;
-	Workflow   *workflow = NULL;
+	Workflow   *workflow;
 
 	/* A transaction that holds its locks already would not hear of a change. */
 	AcceptInvalidationMessages();
@@ -149,21 +149,16 @@ crm_workflow_get(text *name)
 		empty_cache();
 		cache_valid = true;
 	}
-	if (len < NAMEDATALEN)
-	{
-		memcpy(key, VARDATA_ANY(name), len);
-		key[len] = '\0';
-		entry = hash_search(cache, key, HASH_FIND, NULL);
-		if (entry != NULL)
-			return entry->workflow;
-		workflow = load_workflow(key);
-	}
+	if (len >= NAMEDATALEN)
+		return NULL;
+	memcpy(key, VARDATA_ANY(name), len);
+	key[len] = '\0';
+	entry = hash_search(cache, key, HASH_FIND, NULL);
+	if (entry != NULL)
+		return entry->workflow;
+	workflow = load_workflow(key);
 	if (workflow == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_CRM_NO_SUCH_WORKFLOW),
-				 errmsg("workflow \"%s\" does not exist", text_to_cstring(name)),
-				 errdetail("The workflows are the rows of table %s.workflows.", CRM_SCHEMA),
-				 errhint("Insert it there, or name one that exists.")));
+		return NULL;
 
 	/*
 	 * Reading may have found the cache outdated again; what was just read is
@@ -171,5 +166,19 @@ crm_workflow_get(text *name)
 	 */
 	entry = hash_search(cache, key, HASH_ENTER, NULL);
 	entry->workflow = workflow;
+	return workflow;
+}
+
+const Workflow *
+crm_workflow_get(text *name)
+{
+	const Workflow *workflow = crm_workflow_find(name);
+
+	if (workflow == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_NO_SUCH_WORKFLOW),
+				 errmsg("workflow \"%s\" does not exist", text_to_cstring(name)),
+				 errdetail("The workflows are the rows of table %s.workflows.", CRM_SCHEMA),
+				 errhint("Insert it there, or name one that exists.")));
 	return workflow;
 }

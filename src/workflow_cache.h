@@ -13,6 +13,9 @@
  */
 extern const Workflow *crm_workflow_get(text *name);
 
+/* The same, NULL if there is none */
+extern const Workflow *crm_workflow_find(text *name);
+
 extern void crm_workflow_cache_init(void);
 
 #endif							/* CRM_WORKFLOW_CACHE_H */

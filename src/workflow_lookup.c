@@ -78,19 +78,6 @@ crm_workflow_find_exit(const Workflow *w, int state, int event)
 	return NULL;
 }
 
-/* The first exit that leads from one state to another, timers left out. */
-const WfExit *
-crm_workflow_find_step(const Workflow *w, int from, int to)
-{
-	const WfState *source = &WF_STATES(w)[from];
-	const WfExit *exits = WF_EXITS(w) + source->first_exit;
-
-	for (int i = 0; i < source->nexits; i++)
-		if (exits[i].to == to && !WF_IS_TIMER(&WF_EVENTS(w)[exits[i].event]))
-			return &exits[i];
-	return NULL;
-}
-
 /* "pending, submitted, paid" */
 char *
 crm_workflow_list_states(const Workflow *w)

@@ -16,13 +16,30 @@ CREATE TRIGGER order_events_protect_history
     BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON crm.order_events
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_protect_history();
 
--- Sessions keep workflows and settings in memory; these tell them of a change.
+-- A broken guard is refused when it is written, a workflow whose guards are missing when the transaction ends.
+CREATE TRIGGER guards_check_condition
+    BEFORE INSERT OR UPDATE ON crm.guards
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_check_guard();
+CREATE CONSTRAINT TRIGGER workflows_have_their_guards
+    AFTER INSERT OR UPDATE ON crm.workflows DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_check_workflow_guards('name');
+CREATE CONSTRAINT TRIGGER guards_are_there_for_workflows
+    AFTER UPDATE OR DELETE ON crm.guards DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_check_workflow_guards('workflow');
+
+-- Sessions keep workflows, guards and settings in memory; these tell them of a change.
 -- ALWAYS: also where changes arrive by logical replication.
 CREATE TRIGGER workflows_invalidate_cache
     AFTER INSERT OR UPDATE OR DELETE ON crm.workflows
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_invalidate_cache();
 CREATE TRIGGER workflows_invalidate_cache_on_truncate
     AFTER TRUNCATE ON crm.workflows
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_invalidate_cache();
+CREATE TRIGGER guards_invalidate_cache
+    AFTER INSERT OR UPDATE OR DELETE ON crm.guards
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_invalidate_cache();
+CREATE TRIGGER guards_invalidate_cache_on_truncate
+    AFTER TRUNCATE ON crm.guards
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_invalidate_cache();
 CREATE TRIGGER settings_invalidate_cache
     AFTER INSERT OR UPDATE OR DELETE ON crm.settings
@@ -32,6 +49,8 @@ CREATE TRIGGER settings_invalidate_cache_on_truncate
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_invalidate_cache();
 ALTER TABLE crm.workflows ENABLE ALWAYS TRIGGER workflows_invalidate_cache;
 ALTER TABLE crm.workflows ENABLE ALWAYS TRIGGER workflows_invalidate_cache_on_truncate;
+ALTER TABLE crm.guards    ENABLE ALWAYS TRIGGER guards_invalidate_cache;
+ALTER TABLE crm.guards    ENABLE ALWAYS TRIGGER guards_invalidate_cache_on_truncate;
 ALTER TABLE crm.settings  ENABLE ALWAYS TRIGGER settings_invalidate_cache;
 ALTER TABLE crm.settings  ENABLE ALWAYS TRIGGER settings_invalidate_cache_on_truncate;
 
@@ -39,6 +58,11 @@ COMMENT ON TRIGGER orders_enforce_workflow      ON crm.orders       IS 'Lets a s
 COMMENT ON TRIGGER orders_record_event          ON crm.orders       IS 'Writes each step into order_events';
 COMMENT ON TRIGGER orders_apply_settings        ON crm.orders       IS 'Fills placed_on and the default currency from the settings';
 COMMENT ON TRIGGER order_events_protect_history ON crm.order_events IS 'Nobody but the table''s owner changes history by hand';
+COMMENT ON TRIGGER guards_check_condition         ON crm.guards    IS 'Refuses a guard that is no condition over the rows of its table';
+COMMENT ON TRIGGER workflows_have_their_guards    ON crm.workflows IS 'Refuses a workflow that names a guard which is not there';
+COMMENT ON TRIGGER guards_are_there_for_workflows ON crm.guards    IS 'Refuses to take away a guard that a workflow names';
+COMMENT ON TRIGGER guards_invalidate_cache             ON crm.guards IS 'Makes a changed guard take effect in all sessions';
+COMMENT ON TRIGGER guards_invalidate_cache_on_truncate ON crm.guards IS 'Makes a changed guard take effect in all sessions';
 COMMENT ON TRIGGER workflows_invalidate_cache   ON crm.workflows    IS 'Makes a changed workflow take effect in all sessions';
 COMMENT ON TRIGGER settings_invalidate_cache    ON crm.settings     IS 'Makes changed settings take effect in all sessions';
 COMMENT ON TRIGGER workflows_invalidate_cache_on_truncate ON crm.workflows IS 'Makes a changed workflow take effect in all sessions';

@@ -1,0 +1,169 @@
+/*
+ * choice.c
+ *		Which of the exits of its state a row takes.
+ */
+#include "crm.h"
+
+#include "executor/executor.h"
+#include "nodes/pg_list.h"
+
+#include "choice.h"
+#include "guards.h"
+
+/* An exit that is tried, copied out of the workflow */
+typedef struct Candidate
+{
+	char	   *event;
+	char	   *to;
+	char	   *guard;			/* NULL if none */
+} Candidate;
+
+/* The exits of a state with one event, or with each event, without timers. */
+static List *
+list_candidates(const Workflow *w, int from, int event)
+{
+	const WfState *state = &WF_STATES(w)[from];
+	const WfExit *exits = WF_EXITS(w) + state->first_exit;
+	List	   *candidates = NIL;
+
+	for (int i = 0; i < state->nexits; i++)
+	{
+		Candidate  *candidate;
+
+		if ((event >= 0 && exits[i].event != event) || WF_IS_TIMER(&WF_EVENTS(w)[exits[i].event]))
+			continue;
+		candidate = palloc(sizeof(Candidate));
+		candidate->event = pstrdup(WF_EVENT_NAME(w, exits[i].event));
+		candidate->to = pstrdup(WF_STATE_NAME(w, exits[i].to));
+		candidate->guard = exits[i].guard == WF_NONE ? NULL : pstrdup(WF_GUARD_NAME(w, exits[i].guard));
+		candidates = lappend(candidates, candidate);
+	}
+	return candidates;
+}
+
+/* The new row as it is before the step. */
+static TupleTableSlot *
+make_guard_row(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new)
+{
+	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
+	AttrNumber	kept[] = {door->status, door->status_since, door->version};
+
+	slot_getallattrs(new);
+	memcpy(row->tts_values, new->tts_values, sizeof(Datum) * row->tts_tupleDescriptor->natts);
+	memcpy(row->tts_isnull, new->tts_isnull, sizeof(bool) * row->tts_tupleDescriptor->natts);
+	for (int i = 0; i < lengthof(kept); i++)
+		row->tts_values[kept[i] - 1] = slot_getattr(old, kept[i], &row->tts_isnull[kept[i] - 1]);
+	return ExecStoreVirtualTuple(row);
+}
+
+/* The first of the candidates with that event whose guard holds. */
+static CrmChoice *
+choose(const Door *door, Relation rel, TupleTableSlot *row, const char *workflow,
+	   List *candidates, const char *event)
+{
+	CrmChoice  *choice = NULL;
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		Candidate  *candidate = lfirst(lc);
+		char	   *message = NULL;
+		bool		holds;
+
+		if (strcmp(candidate->event, event) != 0)
+			continue;
+		holds = candidate->guard == NULL ||
+			crm_guard_holds(rel, row, workflow, candidate->guard, &message);
+		if (choice == NULL || holds)
+		{
+			choice = palloc(sizeof(CrmChoice));
+			choice->event = candidate->event;
+			choice->to = candidate->to;
+			choice->unmet = holds ? NULL : message ? message :
+				psprintf("The guard \"%s\" does not hold.", candidate->guard);
+		}
+		if (holds)
+			break;
+	}
+	return choice;
+}
+
+/* An exit that nothing precedes and that has no guard is taken in any case. */
+static CrmChoice *
+take(const Workflow *w, const WfExit *exit)
+{
+	CrmChoice  *choice = palloc(sizeof(CrmChoice));
+
+	choice->event = pstrdup(WF_EVENT_NAME(w, exit->event));
+	choice->to = pstrdup(WF_STATE_NAME(w, exit->to));
+	choice->unmet = NULL;
+	return choice;
+}
+
+CrmChoice *
+crm_choose_by_event(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new,
+					const Workflow *w, int from, int event)
+{
+	const WfExit *first = crm_workflow_find_exit(w, from, event);
+	char	   *name;
+	List	   *candidates;
+	TupleTableSlot *row;
+	CrmChoice  *choice;
+
+	if (first == NULL || WF_IS_TIMER(&WF_EVENTS(w)[event]))
+		return NULL;
+	if (first->guard == WF_NONE)
+		return take(w, first);
+
+	name = pstrdup(WF_EVENT_NAME(w, event));
+	candidates = list_candidates(w, from, event);
+	row = make_guard_row(door, rel, old, new);
+	choice = choose(door, rel, row, crm_row_workflow_name(door, rel, new), candidates, name);
+	ExecDropSingleTupleTableSlot(row);
+	return choice;
+}
+
+CrmChoice *
+crm_choose_by_target(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new,
+					 const Workflow *w, int from, int to)
+{
+	const WfState *state = &WF_STATES(w)[from];
+	const WfExit *exits = WF_EXITS(w) + state->first_exit;
+	char	   *target;
+	List	   *candidates;
+	TupleTableSlot *row;
+	char	   *workflow;
+	CrmChoice  *unmet = NULL;
+	CrmChoice  *choice = NULL;
+	ListCell   *lc;
+
+	/* mostly the first exit that leads there has no guard, and no rival */
+	for (int i = 0; i < state->nexits; i++)
+		if (exits[i].to == to && !WF_IS_TIMER(&WF_EVENTS(w)[exits[i].event]))
+		{
+			if (exits[i].guard == WF_NONE &&
+				crm_workflow_find_exit(w, from, exits[i].event) == &exits[i])
+				return take(w, &exits[i]);
+			break;
+		}
+
+	target = pstrdup(WF_STATE_NAME(w, to));
+	candidates = list_candidates(w, from, -1);
+	row = make_guard_row(door, rel, old, new);
+	workflow = crm_row_workflow_name(door, rel, new);
+	foreach(lc, candidates)
+	{
+		Candidate  *candidate = lfirst(lc);
+
+		if (strcmp(candidate->to, target) != 0)
+			continue;
+		choice = choose(door, rel, row, workflow, candidates, candidate->event);
+		if (choice->unmet == NULL && strcmp(choice->to, target) == 0)
+			break;
+		if (unmet == NULL && choice->unmet != NULL)
+			unmet = choice;
+		choice = NULL;
+	}
+	ExecDropSingleTupleTableSlot(row);
+	return choice != NULL ? choice : unmet;
+}

@@ -1,0 +1,429 @@
+/*
+ * guards.c
+ *		Conditions of steps: the rows of crm.guards, compiled as CHECK constraints are.
+ *
+ * A guard is read with a search_path that no caller can change, so its names mean
+ * the same for everybody; it runs with the rights of the caller. The analysed
+ * expression is kept by each backend until the guard, its table or a function
+ * changes. It is planned anew for each use, as planning looks at the rights of
+ * the current role; that costs a few microseconds, for guarded steps only.
+ */
+#include "crm.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_relation.h"
+#include "parser/parser.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "catalog.h"
+#include "guards.h"
+#include "trigger.h"
+#include "workflow.h"
+#include "workflow_cache.h"
+
+PG_FUNCTION_INFO_V1(crm_check_guard);
+PG_FUNCTION_INFO_V1(crm_check_workflow_guards);
+
+typedef struct GuardKey
+{
+	Oid			relid;
+	char		workflow[NAMEDATALEN];
+	char		name[WF_MAX_NAME + 1];
+} GuardKey;
+
+typedef struct Guard
+{
+	GuardKey	key;			/* hash key */
+	Node	   *condition;		/* analysed, not planned */
+	char	   *message;		/* NULL if none is given */
+} Guard;
+
+static MemoryContext guards_context = NULL; /* everything below lives here */
+static HTAB *guards = NULL;
+static bool guards_valid = false;
+
+/* Only a mark: a guard may be running right now. */
+static void
+forget_guards(Oid relid)
+{
+	guards_valid = false;
+}
+
+static void
+forget_functions(Datum arg, int cacheid, uint32 hashvalue)
+{
+	guards_valid = false;
+}
+
+void
+crm_guards_init(void)
+{
+	crm_on_relation_change(forget_guards);
+	CacheRegisterSyscacheCallback(PROCOID, forget_functions, (Datum) 0);
+	CacheRegisterSyscacheCallback(OPEROID, forget_functions, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, forget_functions, (Datum) 0);
+}
+
+static void
+empty_guards(void)
+{
+	HASHCTL		ctl = {0};
+
+	if (guards_context == NULL)
+		guards_context = AllocSetContextCreate(TopMemoryContext, "crm guards", ALLOCSET_SMALL_SIZES);
+	guards = NULL;				/* in case of an error before the new one is there */
+	MemoryContextReset(guards_context);
+	ctl.keysize = sizeof(GuardKey);
+	ctl.entrysize = sizeof(Guard);
+	ctl.hcxt = guards_context;
+	guards = hash_create("crm guards", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* For errors of the parser, and of the guard when it runs */
+typedef struct GuardName
+{
+	const char *workflow;
+	const char *guard;
+	const char *condition;		/* NULL unless it is being read */
+} GuardName;
+
+static void
+guard_context(void *arg)
+{
+	GuardName  *name = arg;
+	int			position = geterrposition();
+
+	/* a place in the condition, not in the statement of the client */
+	if (name->condition != NULL && position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(name->condition);
+	}
+	errcontext("guard \"%s\" of workflow \"%s\"", name->guard, name->workflow);
+}
+
+static void
+refuse_condition(const char *what, const char *condition)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("the condition of a guard %s", what),
+			 condition ? errdetail("It is: %s", condition) : 0,
+			 errhint("A condition is one boolean expression over the columns of the row, as in a CHECK constraint.")));
+}
+
+/* The text as the grammar sees it: one expression and nothing around it */
+static Node *
+parse_condition(const char *text)
+{
+	List	   *raw = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
+	SelectStmt *select;
+	ResTarget  *target;
+
+	if (list_length(raw) != 1 || !IsA(linitial_node(RawStmt, raw)->stmt, SelectStmt))
+		refuse_condition("is not an expression", text);
+	select = (SelectStmt *) linitial_node(RawStmt, raw)->stmt;
+	if (select->distinctClause != NIL || select->intoClause != NULL || select->fromClause != NIL ||
+		select->whereClause != NULL || select->groupClause != NIL || select->havingClause != NULL ||
+		select->windowClause != NIL || select->valuesLists != NIL || select->sortClause != NIL ||
+		select->limitOffset != NULL || select->limitCount != NULL || select->lockingClause != NIL ||
+		select->withClause != NULL || select->op != SETOP_NONE || list_length(select->targetList) != 1)
+		refuse_condition("is more than one expression", text);
+	target = linitial_node(ResTarget, select->targetList);
+	if (target->name != NULL || target->indirection != NIL)
+		refuse_condition("is more than one expression", text);
+	return target->val;
+}
+
+/* As cookConstraint() does it for a CHECK constraint, and no code with effects. */
+static Node *
+analyse_condition(Relation rel, const char *text)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	ParseNamespaceItem *item;
+	Node	   *condition;
+	Bitmapset  *columns = NULL;
+	int			gucs = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	pstate->p_sourcetext = text;
+	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL, false, true);
+	addNSItemToQuery(pstate, item, true, true, true);
+	condition = transformExpr(pstate, parse_condition(text), EXPR_KIND_CHECK_CONSTRAINT);
+	condition = coerce_to_boolean(pstate, condition, "a guard");
+	assign_expr_collations(pstate, condition);
+	AtEOXact_GUC(true, gucs);
+
+	if (contain_volatile_functions(condition))
+		refuse_condition("calls a volatile function", text);
+	pull_varattnos(condition, 1, &columns);
+	if (bms_next_member(columns, -1) >= 0 &&
+		bms_next_member(columns, -1) < -FirstLowInvalidHeapAttributeNumber)
+		refuse_condition("refers to a system column", text);
+	free_parsestate(pstate);
+	return condition;
+}
+
+/* The guard's row, read past the rights of the caller: the rules hold for everybody. */
+static HeapTuple
+fetch_guard(Relation table, Oid relid, const char *workflow, const char *name)
+{
+	AttrNumber	relation_column = crm_column(table, "relation", REGCLASSOID);
+	AttrNumber	workflow_column = crm_column(table, "workflow", TEXTOID);
+	AttrNumber	name_column = crm_column(table, "name", TEXTOID);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SysScanDesc scan = systable_beginscan(table, InvalidOid, false, snapshot, 0, NULL);
+	HeapTuple	tuple;
+	HeapTuple	found = NULL;
+
+	while (found == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull[3];
+		Datum		row_relation = crm_get(tuple, relation_column, table, &isnull[0]);
+		Datum		row_workflow = crm_get(tuple, workflow_column, table, &isnull[1]);
+		Datum		row_name = crm_get(tuple, name_column, table, &isnull[2]);
+
+		if (isnull[0] || isnull[1] || isnull[2] ||
+			(OidIsValid(relid) && DatumGetObjectId(row_relation) != relid) ||
+			strcmp(TextDatumGetCString(row_workflow), workflow) != 0 ||
+			strcmp(TextDatumGetCString(row_name), name) != 0)
+			continue;
+		found = heap_copytuple(tuple);
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+static Guard *
+load_guard(const GuardKey *key, Relation rel, GuardName *names)
+{
+	Relation	table = table_open(crm_table_oid("guards"), AccessShareLock);
+	HeapTuple	tuple = fetch_guard(table, key->relid, key->workflow, key->name);
+	Guard	   *guard;
+	Node	   *condition;
+	char	   *message;
+	bool		isnull;
+	Datum		value;
+	MemoryContext caller;
+
+	if (tuple == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("guard \"%s\" of workflow \"%s\" does not exist for table %s",
+						key->name, key->workflow, crm_relation_name(rel)),
+				 errdetail("The guards are the rows of table %s.guards.", CRM_SCHEMA),
+				 errhint("Insert it there, with this table as its relation.")));
+	value = crm_get(tuple, crm_column(table, "condition", TEXTOID), table, &isnull);
+	if (isnull)
+		refuse_condition("is null", NULL);
+	names->condition = TextDatumGetCString(value);
+	condition = analyse_condition(rel, names->condition);
+	names->condition = NULL;
+	value = crm_get(tuple, crm_column(table, "message", TEXTOID), table, &isnull);
+	message = isnull ? NULL : TextDatumGetCString(value);
+	table_close(table, AccessShareLock);
+
+	/* Reading may have outdated the rest; what was just read is the newest. */
+	caller = MemoryContextSwitchTo(guards_context);
+	condition = copyObject(condition);
+	message = message ? pstrdup(message) : NULL;
+	MemoryContextSwitchTo(caller);
+	guard = hash_search(guards, key, HASH_ENTER, NULL);
+	guard->condition = condition;
+	guard->message = message;
+	return guard;
+}
+
+static const Guard *
+get_guard(Relation rel, GuardName *names)
+{
+	GuardKey	key;
+	const Guard *guard;
+
+	AcceptInvalidationMessages();
+	if (!guards_valid || guards == NULL)
+	{
+		empty_guards();
+		guards_valid = true;
+	}
+	memset(&key, 0, sizeof(key));
+	key.relid = RelationGetRelid(rel);
+	strlcpy(key.workflow, names->workflow, sizeof(key.workflow));
+	strlcpy(key.name, names->guard, sizeof(key.name));
+	guard = hash_search(guards, &key, HASH_FIND, NULL);
+	return guard != NULL ? guard : load_guard(&key, rel, names);
+}
+
+bool
+crm_guard_holds(Relation rel, TupleTableSlot *row, const char *workflow,
+				const char *name, char **message)
+{
+	GuardName	names = {workflow, name, NULL};
+	ErrorContextCallback callback;
+	const Guard *guard;
+	Expr	   *condition;
+	ExprContext *context;
+	ExprState  *state;
+	bool		isnull;
+	bool		holds;
+
+	callback.callback = guard_context;
+	callback.arg = &names;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+
+	guard = get_guard(rel, &names);
+	*message = guard->message ? pstrdup(guard->message) : NULL;
+	condition = expression_planner((Expr *) copyObject(guard->condition));
+
+	/*
+	 * The row is locked, perhaps after a wait: what the guard reads beside it is
+	 * what is there now, not what was when the statement began.
+	 */
+	PushActiveSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+	state = ExecInitExpr(condition, NULL);
+	context = CreateStandaloneExprContext();
+	context->ecxt_scantuple = row;
+	holds = DatumGetBool(ExecEvalExprSwitchContext(state, context, &isnull)) && !isnull;
+	FreeExprContext(context, true);
+	PopActiveSnapshot();
+
+	error_context_stack = callback.previous;
+	return holds;
+}
+
+/*
+ * crm_check_guard() returns trigger
+ *
+ * BEFORE INSERT OR UPDATE row trigger of crm.guards: the condition must be one
+ * that the table can have. Errors: those of PostgreSQL's parser, 42P17 for what is
+ * no condition, 42809 for a relation without columns of its own, 39P01 if not
+ * called as such a trigger.
+ */
+Datum
+crm_check_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_check_guard", CRM_TRIGGER_BEFORE_ROW);
+	Relation	table = trigger->tg_relation;
+	HeapTuple	row = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? trigger->tg_trigtuple : trigger->tg_newtuple;
+	Datum		values[4];
+	static const char *const columns[] = {"workflow", "name", "condition", "relation"};
+	GuardName	names;
+	ErrorContextCallback callback;
+	Relation	rel;
+
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		bool		isnull;
+
+		values[i] = crm_get(row, crm_column(table, columns[i], i == 3 ? REGCLASSOID : TEXTOID), table, &isnull);
+		if (isnull)				/* NOT NULL has better words for it */
+			return PointerGetDatum(row);
+	}
+	names.workflow = TextDatumGetCString(values[0]);
+	names.guard = TextDatumGetCString(values[1]);
+	names.condition = NULL;
+	callback.callback = guard_context;
+	callback.arg = &names;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+
+	rel = relation_open(DatumGetObjectId(values[3]), AccessShareLock);
+	if (rel->rd_rel->relkind != RELKIND_RELATION && rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s is not a table", crm_relation_name(rel)),
+				 errhint("A guard is a condition over the rows of a table with a status.")));
+	names.condition = TextDatumGetCString(values[2]);
+	(void) analyse_condition(rel, names.condition);
+	relation_close(rel, AccessShareLock);
+
+	error_context_stack = callback.previous;
+	return PointerGetDatum(row);
+}
+
+/* Every guard that the workflow names is there, for some table. */
+static void
+check_workflow_guards(const char *name, const Workflow *w)
+{
+	Relation	table;
+
+	if (w->nguards == 0)
+		return;
+	table = table_open(crm_table_oid("guards"), AccessShareLock);
+	for (int i = 0; i < w->nguards; i++)
+	{
+		HeapTuple	guard = fetch_guard(table, InvalidOid, name, WF_GUARD_NAME(w, i));
+
+		if (guard == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("workflow \"%s\" names a guard \"%s\" that does not exist", name, WF_GUARD_NAME(w, i)),
+					 errdetail("The guards are the rows of table %s.guards.", CRM_SCHEMA),
+					 errhint("Insert it there first, or in the same transaction.")));
+		heap_freetuple(guard);
+	}
+	table_close(table, AccessShareLock);
+}
+
+/*
+ * crm_check_workflow_guards(column) returns trigger
+ *
+ * AFTER row trigger of crm.workflows and crm.guards, best a deferred constraint:
+ * the workflow that the row names in that column has all the guards that it
+ * names. Errors: 42704 if not, 39P01 if not called as such a trigger.
+ */
+Datum
+crm_check_workflow_guards(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_check_workflow_guards", CRM_TRIGGER_AFTER);
+	Relation	rel = trigger->tg_relation;
+	HeapTuple	rows[2] = {trigger->tg_trigtuple,
+	TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : NULL};
+
+	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || trigger->tg_trigger->tgnargs != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function crm_check_workflow_guards() was not called as the trigger that it is for"),
+				 errhint("Use it in CREATE CONSTRAINT TRIGGER … AFTER … FOR EACH ROW, with the name of a column.")));
+	/* at the end of a transaction, its last command does not see itself yet */
+	CommandCounterIncrement();
+	for (int i = 0; i < lengthof(rows); i++)
+	{
+		bool		isnull;
+		Datum		name;
+		const Workflow *w;
+
+		if (rows[i] == NULL)
+			continue;
+		name = crm_get(rows[i], crm_column(rel, trigger->tg_trigger->tgargs[0], TEXTOID), rel, &isnull);
+		w = isnull ? NULL : crm_workflow_find(DatumGetTextPP(name));
+		if (w != NULL)
+			check_workflow_guards(TextDatumGetCString(name), w);
+	}
+	PG_RETURN_POINTER(NULL);
+}
