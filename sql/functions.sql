@@ -1,10 +1,16 @@
 -- Steps of an order.
-CREATE FUNCTION @extschema@.crm_advance_order(order_id bigint, event text, note text DEFAULT NULL)
+CREATE FUNCTION @extschema@.crm_advance_order(order_id bigint, event text, note text DEFAULT NULL,
+        request_key text DEFAULT NULL, expected_version integer DEFAULT NULL)
+    RETURNS text
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+CREATE FUNCTION @extschema@.crm_force_order(order_id bigint, status text, note text)
     RETURNS text
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION @extschema@.crm_advance_order(bigint, text, text) IS
+COMMENT ON FUNCTION @extschema@.crm_advance_order(bigint, text, text, text, integer) IS
     'Makes an order take an event of its workflow, records it, and returns the new status';
+COMMENT ON FUNCTION @extschema@.crm_force_order(bigint, text, text) IS
+    'Gives an order any status of its workflow; for the owner of the orders, with a note, marked in the history';
 
 -- The door: trigger functions. A trigger may be created by whoever owns its table.
 CREATE FUNCTION @extschema@.crm_enforce_workflow() RETURNS trigger

@@ -34,6 +34,9 @@
 #include "door.h"
 
 PG_FUNCTION_INFO_V1(crm_advance_order);
+PG_FUNCTION_INFO_V1(crm_force_order);
+
+#define MAX_REQUEST_KEY	255		/* bytes; an index has limits of its own */
 
 /* The plan for a table, and the names that its text was made of. */
 typedef struct AdvancePlan
@@ -97,13 +100,13 @@ advance_plan(Relation rel, const Door *door)
 }
 
 static void
-refuse_null(const char *argument)
+refuse_null(const char *function, const char *argument)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			 errmsg("%s must not be null", argument),
-			 errdetail("crm_advance_order() was called with a null %s.", argument),
-			 errhint("crm_advance_order(order_id, event, note) needs the first two.")));
+			 errdetail("%s() was called with a null %s.", function, argument),
+			 errhint("Give it a value.")));
 }
 
 /* UPDATE … SET status = status WHERE key = $1; returns the number of rows. */
@@ -298,6 +301,8 @@ advance_row(Relation rel, const Door *door, CrmStep *step)
 	}
 	PG_END_TRY();
 
+	if (step->repeated)
+		return;
 	if (nrows == 0)
 		refuse_missing(rel, door, step);
 	if (!step->resolved)
@@ -308,46 +313,116 @@ advance_row(Relation rel, const Door *door, CrmStep *step)
 				 errhint("ALTER TABLE %s ENABLE TRIGGER ALL enables it.", crm_relation_name(rel))));
 }
 
-/*
- * crm_advance_order(order_id bigint, event text, note text DEFAULT NULL) returns text
- *
- * Makes the order take the event, and returns its new status. Runs with the
- * rights of the caller, who needs UPDATE on crm.orders (status is enough) and
- * SELECT, and no right on the history.
- *
- * Errors: 22004 for a null argument, SL001 if there is no such order, SL002 for
- * an unknown event, SL003 if it is not possible from the order's status, 25006
- * in a read-only transaction, 40001 if somebody else has changed the order since
- * the snapshot of a REPEATABLE READ transaction.
- */
-Datum
-crm_advance_order(PG_FUNCTION_ARGS)
+/* Take a step of an order, with the lock of the table that an update takes. */
+static text *
+advance_order(CrmStep *step)
 {
-	CrmStep		step = {0};
-	Relation	rel;
-	const Door *door;
+	Relation	rel = table_open(crm_table_oid("orders"), RowExclusiveLock);
+	const Door *door = crm_door_get(rel);
 
-	if (PG_ARGISNULL(0))
-		refuse_null("order_id");
-	if (PG_ARGISNULL(1))
-		refuse_null("event");
-	PreventCommandIfReadOnly("crm_advance_order()");
-
-	rel = table_open(crm_table_oid("orders"), RowExclusiveLock);
-	door = crm_door_get(rel);
 	if (door->key_type != INT8OID)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the key of table %s is of type %s", crm_relation_name(rel),
 						format_type_be(door->key_type)),
-				 errdetail("crm_advance_order() takes a key of type bigint."),
+				 errdetail("Orders are advanced by a key of type bigint."),
 				 errhint("Change the type of the column back.")));
-	step.relid = RelationGetRelid(rel);
+	if (step->force_to != NULL && !crm_owns_relation(RelationGetRelid(rel), GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("%s cannot be forced to another status", crm_row_name(door, rel, step->key)),
+				 errdetail("Role \"%s\" does not own table %s.",
+						   GetUserNameFromId(GetUserId(), false), crm_relation_name(rel)),
+				 errhint("Ask its owner, or take the steps of the workflow.")));
+	step->relid = RelationGetRelid(rel);
+	step->context = CurrentMemoryContext;
+	advance_row(rel, door, step);
+	table_close(rel, NoLock);
+	return step->to_status;
+}
+
+static text *
+get_request_key(FunctionCallInfo fcinfo, int n)
+{
+	text	   *key = PG_ARGISNULL(n) ? NULL : PG_GETARG_TEXT_PP(n);
+
+	if (key != NULL && (VARSIZE_ANY_EXHDR(key) == 0 || VARSIZE_ANY_EXHDR(key) > MAX_REQUEST_KEY))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a request key has 1 to %d bytes", MAX_REQUEST_KEY),
+				 errdetail("This one has %d.", (int) VARSIZE_ANY_EXHDR(key)),
+				 errhint("A UUID that the client makes for each request is a good one.")));
+	return key;
+}
+
+/*
+ * crm_advance_order(order_id bigint, event text, note text DEFAULT NULL,
+ * request_key text DEFAULT NULL, expected_version integer DEFAULT NULL) returns text
+ *
+ * Makes the order take the event, and returns its new status. Runs with the
+ * rights of the caller, who needs UPDATE on crm.orders (status is enough) and
+ * SELECT, and no right on the history. A request_key makes a repeat of the call
+ * return the first answer and do nothing; with expected_version, the step is
+ * taken only if the order still has that version.
+ *
+ * Errors: 22004 for a null order_id or event, SL001 if there is no such order,
+ * SL002 for an unknown event, SL003 if it is not possible from the order's
+ * status, SL004 if its guard does not hold, SL005 for another version, SL012 if
+ * the request_key was used for something else, 22023 for one that is empty or too
+ * long, 25006 in a read-only transaction, 40001 if somebody else has changed the
+ * order since the snapshot of a REPEATABLE READ transaction.
+ */
+Datum
+crm_advance_order(PG_FUNCTION_ARGS)
+{
+	CrmStep		step = {0};
+
+	if (PG_ARGISNULL(0))
+		refuse_null("crm_advance_order", "order_id");
+	if (PG_ARGISNULL(1))
+		refuse_null("crm_advance_order", "event");
+	PreventCommandIfReadOnly("crm_advance_order()");
+
 	step.key = PG_GETARG_DATUM(0);
 	step.event = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	step.note = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
-	step.context = CurrentMemoryContext;
-	advance_row(rel, door, &step);
-	table_close(rel, NoLock);
-	PG_RETURN_TEXT_P(step.to_status);
+	step.request_key = get_request_key(fcinfo, 3);
+	step.expected_version = PG_ARGISNULL(4) ? -1 : Max(PG_GETARG_INT32(4), 0);
+	PG_RETURN_TEXT_P(advance_order(&step));
+}
+
+/*
+ * crm_force_order(order_id bigint, status text, note text) returns text
+ *
+ * Gives the order a status that its workflow has, whether a step leads there or
+ * not, also from a status that the workflow does not have any more. For the owner
+ * of crm.orders only. The history shows the event "force", marked as forced, with
+ * the note, which is required.
+ *
+ * Errors: 22004 for a null, 22023 for an empty note, 42501 for anybody else,
+ * SL001, SL007 if the workflow has no such status, 25006, 40001.
+ */
+Datum
+crm_force_order(PG_FUNCTION_ARGS)
+{
+	static const char *const arguments[] = {"order_id", "status", "note"};
+	CrmStep		step = {0};
+
+	for (int i = 0; i < lengthof(arguments); i++)
+		if (PG_ARGISNULL(i))
+			refuse_null("crm_force_order", arguments[i]);
+	PreventCommandIfReadOnly("crm_force_order()");
+
+	step.key = PG_GETARG_DATUM(0);
+	step.event = "force";
+	step.force_to = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	step.note = PG_GETARG_TEXT_PP(2);
+	step.expected_version = -1;
+	if (strspn(text_to_cstring(step.note), " \t\r\n") == VARSIZE_ANY_EXHDR(step.note))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a forced step needs a note"),
+				 errdetail("The note is empty."),
+				 errhint("Say why; the history keeps it.")));
+	PG_RETURN_TEXT_P(advance_order(&step));
 }

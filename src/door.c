@@ -9,6 +9,7 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -165,6 +166,28 @@ primary_key_column(Relation rel, int *ncolumns)
 	return column;
 }
 
+/* An index by which a value is there once at most, InvalidOid if there is none. */
+static Oid
+unique_index_on(Relation rel, AttrNumber column)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	Oid			found = InvalidOid;
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (index->rd_index->indisunique && index->rd_index->indisvalid &&
+			index->rd_index->indnkeyatts == 1 && index->rd_rel->relam == BTREE_AM_OID &&
+			column != InvalidAttrNumber && index->rd_index->indkey.values[0] == column)
+			found = RelationGetRelid(index);
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return found;
+}
+
 bool
 crm_is_added_column(const Door *door, const FormData_pg_attribute *att)
 {
@@ -193,6 +216,8 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 		[HISTORY_ACTOR] = {"actor", TEXTOID},
 		[HISTORY_ROLE] = {"role", TEXTOID},
 		[HISTORY_NOTE] = {"note", TEXTOID},
+		[HISTORY_REQUEST_KEY] = {"request_key", TEXTOID},
+		[HISTORY_FORCED] = {"forced", BOOLOID},
 	};
 	Relation	history;
 	TupleDesc	desc;
@@ -221,7 +246,10 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 
 	door->history_relid = relid;
 	for (int i = HISTORY_SEQ; i < HISTORY_NCOLUMNS; i++)
-		door->history[i] = crm_column(history, columns[i].name, columns[i].type);
+		door->history[i] = i >= HISTORY_REQUEST_KEY &&
+			get_attnum(relid, columns[i].name) == InvalidAttrNumber ? InvalidAttrNumber :
+			crm_column(history, columns[i].name, columns[i].type);
+	door->request_index = unique_index_on(history, door->history[HISTORY_REQUEST_KEY]);
 	door->history[HISTORY_KEY] = primary_key_column(history, &ncolumns);
 	if (ncolumns != 2 ||
 		TupleDescAttr(desc, door->history[HISTORY_KEY] - 1)->atttypid != door->key_type)
@@ -466,25 +494,39 @@ crm_check_workflow_change(const Door *door, Relation rel, TupleTableSlot *old,
 	(void) crm_row_state(door, rel, new, crm_row_workflow(door, rel, new));
 }
 
+/* The number of a state by its name; an error if the workflow has none of that name. */
+static int
+state_number(const Door *door, Relation rel, TupleTableSlot *row, const Workflow *w,
+			 const char *name, int len)
+{
+	int			state = crm_workflow_find_state(w, name, len);
+	char	   *status;
+	const char *similar;
+
+	if (state >= 0)
+		return state;
+	status = pnstrdup(name, len);
+	similar = crm_workflow_similar_state(w, status);
+	ereport(ERROR,
+			(errcode(ERRCODE_CRM_UNKNOWN_STATUS),
+			 errmsg("workflow \"%s\" has no status \"%s\"",
+					crm_row_workflow_name(door, rel, row), status),
+			 errdetail("It has: %s.", crm_workflow_list_states(w)),
+			 similar ? errhint("Did you mean \"%s\"?", similar) :
+			 errhint("Give it one of these.")));
+}
+
+void
+crm_check_state_name(const Door *door, Relation rel, TupleTableSlot *row, const Workflow *w,
+					 const char *name)
+{
+	(void) state_number(door, rel, row, w, name, strlen(name));
+}
+
 int
 crm_row_state(const Door *door, Relation rel, TupleTableSlot *row, const Workflow *w)
 {
 	text	   *name = DatumGetTextPP(crm_get_not_null(rel, row, door->status));
-	int			state;
-	char	   *status_text;
-	const char *similar;
 
-	state = crm_workflow_find_state(w, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
-	if (state >= 0)
-		return state;
-
-	status_text = text_to_cstring(name);
-	similar = crm_workflow_similar_state(w, status_text);
-	ereport(ERROR,
-			(errcode(ERRCODE_CRM_UNKNOWN_STATUS),
-			 errmsg("workflow \"%s\" has no status \"%s\"",
-					crm_row_workflow_name(door, rel, row), status_text),
-			 errdetail("It has: %s.", crm_workflow_list_states(w)),
-			 similar ? errhint("Did you mean \"%s\"?", similar) :
-			 errhint("Give it one of these.")));
+	return state_number(door, rel, row, w, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 }

@@ -26,6 +26,8 @@ typedef enum HistoryColumn
 	HISTORY_ACTOR,
 	HISTORY_ROLE,
 	HISTORY_NOTE,
+	HISTORY_REQUEST_KEY,		/* from here on: 0 if the event table has none */
+	HISTORY_FORCED,
 	HISTORY_NCOLUMNS
 } HistoryColumn;
 
@@ -58,6 +60,7 @@ typedef struct Door
 	bool		has_history;
 	bool		history_has_defaults;	/* columns that are not ours, with a default */
 	Oid			history_relid;
+	Oid			request_index;	/* unique on request_key, or InvalidOid */
 	AttrNumber	history[HISTORY_NCOLUMNS];
 } Door;
 
@@ -71,11 +74,15 @@ typedef struct CrmStep
 	Oid			relid;
 	Datum		key;
 	const char *event;
+	const char *force_to;		/* the status, whatever the workflow says; NULL if not forced */
 	text	   *note;			/* NULL if none */
+	text	   *request_key;	/* NULL if none */
+	int32		expected_version;	/* -1 if any will do */
 	MemoryContext context;		/* for to_status */
 	int			trigger_depth;	/* of the triggers of its own update */
 
 	bool		resolved;		/* the BEFORE trigger has seen the row */
+	bool		repeated;		/* and found that the request was done before */
 	int32		version;		/* that the row gets by this step */
 	text	   *to_status;
 } CrmStep;
@@ -119,6 +126,10 @@ extern char *crm_row_workflow_name(const Door *door, Relation rel, TupleTableSlo
 
 /* Number of a row's status in its workflow; an error if it has no such state */
 extern int	crm_row_state(const Door *door, Relation rel, TupleTableSlot *row, const Workflow *w);
+
+/* Error SL007 if the workflow has no state of that name */
+extern void crm_check_state_name(const Door *door, Relation rel, TupleTableSlot *row,
+								 const Workflow *w, const char *name);
 
 extern void crm_door_init(void);
 

@@ -18,6 +18,7 @@
 #include "catalog.h"
 #include "choice.h"
 #include "door.h"
+#include "history.h"
 #include "trigger.h"
 
 PG_FUNCTION_INFO_V1(crm_enforce_workflow);
@@ -148,7 +149,62 @@ enforce_insert(const Door *door, Relation rel, TupleTableSlot *new, Changes *cha
 	change(changes, door->version, Int32GetDatum(1));
 }
 
+/*
+ * Whether this request was done before; then its first answer is the answer. Who
+ * repeats a request waits for the lock of the row, and finds it here.
+ */
+static bool
+is_repeated(const Door *door, Relation rel, Datum key, CrmStep *step)
+{
+	HistoryRow	found;
+	MemoryContext caller;
+
+	if (step->request_key == NULL || !crm_history_find_request(rel, door, step->request_key, &found))
+		return false;
+	if (!datumIsEqual(found.key, key, door->key_byval, door->key_len))
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_REQUEST_KEY_REUSED),
+				 errmsg("request key \"%s\" was used before", text_to_cstring(step->request_key)),
+				 errdetail("It was not used for %s.", crm_row_name(door, rel, key)),
+				 errhint("Choose a new key for each request; the same one only to repeat it.")));
+	if (strcmp(text_to_cstring(found.event), step->event) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_REQUEST_KEY_REUSED),
+				 errmsg("request key \"%s\" was used before", text_to_cstring(step->request_key)),
+				 errdetail("It was used for the event \"%s\" of %s, not for \"%s\".",
+						   text_to_cstring(found.event), crm_row_name(door, rel, key), step->event),
+				 errhint("Choose a new key for each request; the same one only to repeat it.")));
+	caller = MemoryContextSwitchTo(step->context);
+	step->to_status = DatumGetTextPCopy(PointerGetDatum(found.to));
+	MemoryContextSwitchTo(caller);
+	step->repeated = true;
+	return true;
+}
+
 static void
+check_expected_version(const Door *door, Relation rel, Datum key, const CrmStep *step, int32 version)
+{
+	if (step->expected_version >= 0 && step->expected_version != version)
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_STALE_VERSION),
+				 errmsg("%s is not as expected any more", crm_row_name(door, rel, key)),
+				 errdetail("Its version is %d, not %d.", version, step->expected_version),
+				 errhint("Look at it again, then decide again.")));
+}
+
+/* The status that the owner forces upon a row; that must be one of the workflow. */
+static CrmChoice *
+choose_by_force(const Door *door, Relation rel, TupleTableSlot *row, const Workflow *w, const CrmStep *step)
+{
+	CrmChoice  *choice = palloc0(sizeof(CrmChoice));
+
+	crm_check_state_name(door, rel, row, w, step->force_to);
+	choice->to = pstrdup(step->force_to);
+	return choice;
+}
+
+/* Returns false if the row is to stay as it is. */
+static bool
 enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new,
 			   Changes *changes)
 {
@@ -163,7 +219,7 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	int32		new_version;
 	bool		same_status;
 	const Workflow *w;
-	int			from;
+	int			from = -1;
 	CrmChoice  *choice = NULL;
 
 	/* the history names the row by it */
@@ -181,15 +237,26 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	{
 		if (new_version != old_version)
 			refuse_edit(door, rel, key, "version");
-		return;
+		return true;
 	}
 	/* the next version is what a client that counts along would write */
 	if (new_version != old_version && new_version != (int64) old_version + 1)
 		refuse_edit(door, rel, key, "version");
 
-	w = crm_row_workflow(door, rel, new);
-	from = crm_row_state(door, rel, old, w);
 	if (step != NULL)
+	{
+		if (is_repeated(door, rel, key, step))
+			return false;
+		check_expected_version(door, rel, key, step, old_version);
+	}
+	w = crm_row_workflow(door, rel, new);
+	if (step != NULL && step->force_to != NULL)
+		choice = choose_by_force(door, rel, new, w, step);
+	else
+		from = crm_row_state(door, rel, old, w);
+	if (choice != NULL)
+		change(changes, door->status, CStringGetTextDatum(choice->to));
+	else if (step != NULL)
 	{
 		choice = choose_by_event(door, rel, old, new, key, w, from, step->event);
 		change(changes, door->status, CStringGetTextDatum(choice->to));
@@ -229,6 +296,7 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 		step->version = old_version + 1;
 		step->resolved = true;
 	}
+	return true;
 }
 
 /*
@@ -262,7 +330,8 @@ crm_enforce_workflow(PG_FUNCTION_ARGS)
 	else
 	{
 		new = trigger->tg_newtuple;
-		enforce_update(door, rel, trigger->tg_trigslot, trigger->tg_newslot, &changes);
+		if (!enforce_update(door, rel, trigger->tg_trigslot, trigger->tg_newslot, &changes))
+			PG_RETURN_POINTER(NULL);
 	}
 	if (changes.n > 0)
 		new = heap_modify_tuple_by_cols(new, RelationGetDescr(rel), changes.n,

@@ -19,7 +19,8 @@
 #define ERRCODE_CRM_NOT_ALLOWED_FROM_HERE	MAKE_SQLSTATE('S', 'L', '0', '0', '3')
 /* The step is possible from there, but its guard does not hold. */
 #define ERRCODE_CRM_GUARD_NOT_MET			MAKE_SQLSTATE('S', 'L', '0', '0', '4')
-/* SL005 is kept for: changed by somebody else (expected_version). */
+/* The row has another version than the caller expects: somebody else changed it. */
+#define ERRCODE_CRM_STALE_VERSION			MAKE_SQLSTATE('S', 'L', '0', '0', '5')
 /* SL006 is kept for: refund above what was paid. */
 /* The workflow has no status of that name. */
 #define ERRCODE_CRM_UNKNOWN_STATUS			MAKE_SQLSTATE('S', 'L', '0', '0', '7')
@@ -31,5 +32,8 @@
 #define ERRCODE_CRM_KEPT_BY_MACHINE			MAKE_SQLSTATE('S', 'L', '0', '1', '0')
 /* History was changed by hand. */
 #define ERRCODE_CRM_HISTORY_PROTECTED		MAKE_SQLSTATE('S', 'L', '0', '1', '1')
+
+/* A request key came again, with another request. */
+#define ERRCODE_CRM_REQUEST_KEY_REUSED		MAKE_SQLSTATE('S', 'L', '0', '1', '2')
 
 #endif							/* CRM_ERRORS_H */

@@ -6,6 +6,7 @@
  */
 #include "crm.h"
 
+#include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_trigger.h"
@@ -18,6 +19,7 @@
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -31,6 +33,8 @@
 static void
 put(TupleTableSlot *slot, const Door *door, HistoryColumn column, Datum value, bool isnull)
 {
+	if (door->history[column] == InvalidAttrNumber)
+		return;
 	slot->tts_values[door->history[column] - 1] = value;
 	slot->tts_isnull[door->history[column] - 1] = isnull;
 }
@@ -99,6 +103,8 @@ fill(TupleTableSlot *slot, const Door *door, Relation history, EState *estate,
 	put(slot, door, HISTORY_ACTOR, CStringGetTextDatum(actor), false);
 	put(slot, door, HISTORY_ROLE, CStringGetTextDatum(role), false);
 	put(slot, door, HISTORY_NOTE, PointerGetDatum(row->note), row->note == NULL);
+	put(slot, door, HISTORY_REQUEST_KEY, PointerGetDatum(row->request_key), row->request_key == NULL);
+	put(slot, door, HISTORY_FORCED, BoolGetDatum(row->forced), false);
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -124,6 +130,19 @@ leave_out_key_check(ResultRelInfo *info, Oid parent)
 	}
 	if (!any_left)
 		info->ri_TrigDesc = NULL;
+}
+
+/*
+ * The index of request keys holds none of the rows without one. To see that,
+ * PostgreSQL would plan its predicate for each row; the index info is our own.
+ */
+static void
+leave_out_request_index(ResultRelInfo *info, Oid request_index)
+{
+	for (int i = 0; i < info->ri_NumIndices; i++)
+		if (RelationGetRelid(info->ri_IndexRelationDescs[i]) == request_index &&
+			info->ri_IndexRelationInfo[i]->ii_Predicate != NIL)
+			info->ri_IndexRelationInfo[i]->ii_ReadyForInserts = false;
 }
 
 /*
@@ -181,6 +200,8 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 	if (info->ri_TrigDesc != NULL && table_tuple_satisfies_snapshot(rel, now, SnapshotSelf))
 		leave_out_key_check(info, RelationGetRelid(rel));
 	ExecOpenIndices(info, false);
+	if (row->request_key == NULL)
+		leave_out_request_index(info, door->request_index);
 	/* where AFTER triggers of the event table look for it */
 	estate->es_opened_result_relations = list_make1(info);
 	slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(history), &TTSOpsVirtual);
@@ -205,4 +226,46 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 	SetUserIdAndSecContext(caller, security);
 	/* the lock stays until the end of the transaction */
 	table_close(history, NoLock);
+}
+
+bool
+crm_history_find_request(Relation rel, const Door *door, text *request_key, HistoryRow *found)
+{
+	Relation	history = table_open(door->history_relid, AccessShareLock);
+	Relation	index;
+	TupleTableSlot *slot;
+	Snapshot	snapshot;
+	IndexScanDesc scan;
+	ScanKeyData condition;
+	bool		isnull;
+	bool		is_there;
+
+	if (!OidIsValid(door->request_index))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("event table %s keeps no request keys", crm_relation_name(history)),
+				 errdetail("It has no column \"request_key\" of type text with a unique index."),
+				 errhint("Add both, or leave the request key out.")));
+	index = index_open(door->request_index, AccessShareLock);
+	slot = table_slot_create(history, NULL);
+	/* whoever took the step before has committed, or is us: we hold the lock of the row */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = crm_index_beginscan(history, index, snapshot, 1);
+	ScanKeyEntryInitialize(&condition, 0, 1, BTEqualStrategyNumber, InvalidOid,
+						   index->rd_indcollation[0], F_TEXTEQ, PointerGetDatum(request_key));
+	index_rescan(scan, &condition, 1, NULL, 0);
+	is_there = index_getnext_slot(scan, ForwardScanDirection, slot);
+	if (is_there)
+	{
+		found->key = datumCopy(slot_getattr(slot, door->history[HISTORY_KEY], &isnull),
+							   door->key_byval, door->key_len);
+		found->event = DatumGetTextPCopy(slot_getattr(slot, door->history[HISTORY_EVENT], &isnull));
+		found->to = DatumGetTextPCopy(slot_getattr(slot, door->history[HISTORY_TO], &isnull));
+	}
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	table_close(history, AccessShareLock);
+	return is_there;
 }

@@ -22,10 +22,19 @@ typedef struct HistoryRow
 	text	   *to;
 	TimestampTz left_at;		/* when from was reached, if there is a from */
 	text	   *note;			/* NULL if none */
+	text	   *request_key;	/* NULL if none */
+	bool		forced;
 } HistoryRow;
 
 /* Append what has happened to a row of rel, as it is now. */
 extern void crm_history_append(Relation rel, const Door *door, TupleTableSlot *now,
 							   const HistoryRow *row);
+
+/*
+ * What was recorded with that request key: *found gets the row's key, event and
+ * status, in memory of their own. False if there is nothing.
+ */
+extern bool crm_history_find_request(Relation rel, const Door *door, text *request_key,
+									 HistoryRow *found);
 
 #endif							/* CRM_HISTORY_H */

@@ -100,6 +100,8 @@ record_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlo
 			refuse_changed_behind(door, rel, row->key);
 		row->event = cstring_to_text(step->event);
 		row->note = step->note;
+		row->request_key = step->request_key;
+		row->forced = step->force_to != NULL;
 	}
 	else
 	{

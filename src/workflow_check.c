@@ -110,6 +110,20 @@ resolve_membership(const WfDraft *draft)
 			}
 			node->composite = mention->composite;
 		}
+
+		/* Mermaid goes by the last mention, so there the picture would be another. */
+		if (node->mentions != NIL)
+		{
+			DraftMention *last = llast(node->mentions);
+
+			if (last->composite != node->composite)
+				return DRAFT_FAULT(draft, last->place,
+								   psprintf("Move the line before the braces of \"%s\", or out of all braces.",
+											DRAFT_NODE(draft, node->composite)->name),
+								   "\"%s\" belongs to \"%s\", but Mermaid would draw it in \"%s\", where it is mentioned last",
+								   node->name, DRAFT_NODE(draft, node->composite)->name,
+								   DRAFT_NODE(draft, last->composite)->name);
+		}
 	}
 	return true;
 }

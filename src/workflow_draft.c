@@ -275,6 +275,9 @@ crm_misread_by_mermaid(const char *display)
 			if (pg_strncasecmp(p, kinds[i], strlen(kinds[i])) == 0)
 				return kinds[i];
 	}
+	if (GetDatabaseEncoding() == PG_UTF8 &&
+		(strstr(display, "\xE2\x80\xA8") != NULL || strstr(display, "\xE2\x80\xA9") != NULL))
+		return "a line separator";
 	return crm_reads_as_direction(display, display + strlen(display), false) ? "direction" : NULL;
 }
 

@@ -106,7 +106,12 @@ skip_click(WfParser *parser)
 			return false;
 		crm_scan_skip_blanks(parser);
 	}
-	return skip_string(parser, hint) && crm_scan_expect_eol(parser);
+	if (!skip_string(parser, hint))
+		return false;
+	if (crm_scan_skip_blanks(parser) && crm_scan_at_eol(parser))
+		return FAULT(parser, crm_scan_here(parser), "Remove it.",
+					 "a blank at the end of a click statement breaks Mermaid");
+	return crm_scan_expect_eol(parser);
 }
 
 static bool

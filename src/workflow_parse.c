@@ -9,6 +9,7 @@
 #include "crm.h"
 
 #include "common/string.h"
+#include "mb/pg_wchar.h"
 
 #include "workflow_scan.h"
 
@@ -29,8 +30,15 @@ parse_shorthand_class(WfParser *parser, int node)
 	DraftPlace	place;
 	char	   *class;
 
+	WfParser	before = *parser;
+
+	crm_scan_skip_blanks(parser);
 	if (!crm_scan_accept(parser, ":::"))
+	{
+		*parser = before;
 		return true;
+	}
+	crm_scan_skip_blanks(parser);
 	place = crm_scan_here(parser);
 	class = crm_scan_id(parser);
 	if (class == NULL)
@@ -251,7 +259,8 @@ parse_class(WfParser *parser)
 		if (!pg_is_ascii(name))
 			return FAULT(parser, place, psprintf("Write it as: %s:::name", name),
 						 "Mermaid's class statement takes names of ASCII letters and digits only");
-		if (!mention_node(parser, name, place, &number))
+		/* not mention_node(): Mermaid draws nothing here */
+		if (!crm_draft_node(parser->draft, name, place, -1, &number))
 			return false;
 		numbers = lappend_int(numbers, number);
 		if (!crm_scan_accept(parser, ","))
@@ -355,6 +364,46 @@ parse_word_statement(WfParser *parser)
 	return parse_edge(parser, number, place);
 }
 
+static const char *
+skip_space(const char *p, const char *end)
+{
+	while (p < end && strchr(" \t\f\v\r\n", *p) != NULL)
+		p++;
+	return p;
+}
+
+static const char *
+skip_word(const char *p, const char *end)
+{
+	while (p < end && (*p == '_' || (*p >= '0' && *p <= '9') ||
+					   (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')))
+		p++;
+	return p;
+}
+
+/*
+ * '%%{' has been read. A name comes first; behind that and ':', Mermaid takes one
+ * word, or anything that does not begin with one.
+ */
+static bool
+is_directive(const char *p, const char *end)
+{
+	const char *word = skip_space(p, end);
+
+	p = skip_word(word, end);
+	if (p == word)
+		return false;
+	p = skip_space(p, end);
+	if (p < end && *p == ':')
+		p = skip_space(p + 1, end);
+	word = p;
+	p = skip_word(word, end);
+	if (p == word)
+		return true;
+	p = skip_space(p, end);
+	return end - p >= 3 && memcmp(p, "}%%", 3) == 0;
+}
+
 static bool
 parse_line(WfParser *parser)
 {
@@ -367,12 +416,8 @@ parse_line(WfParser *parser)
 		return true;
 	if (crm_scan_accept(parser, "%%{"))
 	{
-		const char *word = parser->p;
-
-		while (word < parser->end && strchr(" \t\f\v\r\n", *word) != NULL)
-			word++;
-		if (word == parser->end || !(isalnum((unsigned char) *word) || *word == '_'))
-			return FAULT(parser, place, "Write: %%{init: {\"theme\": \"dark\"}}%%", "a directive begins with a word");
+		if (!is_directive(parser->p, parser->end))
+			return FAULT(parser, place, "Write: %%{init: {\"theme\": \"dark\"}}%%", "the directive is not one that Mermaid reads");
 		return crm_scan_block(parser, "}%%", place);
 	}
 	if (crm_scan_looking_at(parser, "%%"))
@@ -432,9 +477,12 @@ skip_front_matter(WfParser *parser)
 	return expect_nothing(parser);
 }
 
-/* An open directive hides the rest of the text from Mermaid, wherever it is. */
+/*
+ * What Mermaid would stumble over wherever it is: an open directive hides the
+ * rest of the text, and some of its rules take U+2028 and U+2029 for line ends.
+ */
 static bool
-check_directives(WfParser *parser)
+check_text(WfParser *parser)
 {
 	WfParser	at = *parser;
 
@@ -444,9 +492,15 @@ check_directives(WfParser *parser)
 		if (crm_scan_looking_at(&at, "%%{"))
 			at.p += 3;
 		for (; at.p < at.eol; at.p++)
+		{
+			if (GetDatabaseEncoding() == PG_UTF8 &&
+				(crm_scan_looking_at(&at, "\xE2\x80\xA8") || crm_scan_looking_at(&at, "\xE2\x80\xA9")))
+				return FAULT(parser, crm_scan_here(&at), "Remove it.",
+							 "the line separators U+2028 and U+2029 cannot stand in a workflow");
 			if (crm_scan_looking_at(&at, "%%{"))
 				return FAULT(parser, crm_scan_here(&at), "Put the directive on a line of its own.",
 							 "\"%%%%{\" begins a directive, and can only stand at the start of a line");
+		}
 	} while (crm_scan_next_line(&at));
 	return true;
 }
@@ -474,7 +528,7 @@ crm_workflow_parse(const char *text, int len, Node *escontext)
 		return NULL;
 	}
 
-	if (!check_directives(&parser) || !skip_front_matter(&parser))
+	if (!check_text(&parser) || !skip_front_matter(&parser))
 		return NULL;
 	do
 	{

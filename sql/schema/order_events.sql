@@ -11,9 +11,13 @@ CREATE TABLE crm.order_events (
     actor        text        NOT NULL,
     role         text        NOT NULL,
     note         text,
+    request_key  text,
+    forced       boolean     NOT NULL DEFAULT false,
     CONSTRAINT order_events_are_numbered        PRIMARY KEY (order_id, seq),
     CONSTRAINT order_events_belong_to_an_order  FOREIGN KEY (order_id) REFERENCES crm.orders (id)
 );
+
+CREATE UNIQUE INDEX order_events_by_request_key ON crm.order_events (request_key) WHERE request_key IS NOT NULL;
 
 COMMENT ON TABLE  crm.order_events             IS 'History of the orders: one row for each step, written by the database';
 COMMENT ON COLUMN crm.order_events.order_id    IS 'Order that took the step';
@@ -26,5 +30,8 @@ COMMENT ON COLUMN crm.order_events.dwell       IS 'How long the order had been i
 COMMENT ON COLUMN crm.order_events.actor       IS 'Who did it: the setting crm.actor of the session, else the database role';
 COMMENT ON COLUMN crm.order_events.role        IS 'Database role that did it';
 COMMENT ON COLUMN crm.order_events.note        IS 'Note given with the step';
+COMMENT ON COLUMN crm.order_events.request_key IS 'Key that the client gave the request; the same request is not done twice';
+COMMENT ON COLUMN crm.order_events.forced      IS 'Whether the owner gave the order this status past its workflow';
+COMMENT ON INDEX  crm.order_events_by_request_key IS 'Finds a request that comes again; no key is used twice';
 COMMENT ON CONSTRAINT order_events_are_numbered       ON crm.order_events IS 'Each step of an order has a number of its own';
 COMMENT ON CONSTRAINT order_events_belong_to_an_order ON crm.order_events IS 'A step belongs to an order that exists; an order with a history is not deleted';

@@ -113,9 +113,9 @@ SELECT $$stateDiagram-v2
             [*] --> basket
             basket --> address : continue
         }
-        address --> payment : continue
-        basket
+        payment
     }
+    address --> payment : continue
     open --> cancelled : cancel
     payment --> done : pay
     done --> entering : again
@@ -178,6 +178,9 @@ stateDiagram-v2
   note "floating" as n1
   click a "https://example.com" "where it is"
   click a href "https://example.com"
+  %%{wrap}%%
+  a ::: c --> b
+  b --> [*]
   a --> [*]
 $$::crm_workflow;
 
@@ -249,6 +252,7 @@ SELECT f.* FROM (VALUES
     (167, E'[*] --> b\nstate b {\n[*] --> a\nstate a\n}'),
     (168, E'[*] --> b\nstate "B" as b {\n[*] --> a\na --> [*]\n}\nb : B'),
     (169, E'[*] --> b\nstate b {\n[*] --> b_end\nb_end --> [*]\n}'),
+    (170, E'[*] --> b\nstate b {\n[*] --> c\nstate c {\n[*] --> d\n}\nd --> e : go\ne --> [*]\n}'),
     (166, E'[*] --> b\nstate b {\n[*] --> c\nc --> d : go\nstate d {\ne --> [*]\n}\n}'),
     -- within a line
     (201, E'[*] --> a\na --> b : go; a --> c : x'),
@@ -285,6 +289,9 @@ SELECT f.* FROM (VALUES
     (250, E'---\ntitle: never closed\n[*] --> a'),
     (251, E'[*] --> a\n---\ntitle: x\n---\n'),
     (252, E'StateDiagram-v2\n[*] --> a'),
+    (263, E'[*] --> a\nclick a href "url" '),
+    (264, E'[*] --> a\n%%{wrap a b}%%'),
+    (265, E'[*] --> a\na : x\u2028y'),
     (262, E'[*] --> a\nstate"A" as a'),
     (253, E'stateDiagram-v2%% x\n[*] --> a'),
     (254, E'[*] --> a\na --> b : change_direction'),
