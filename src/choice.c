@@ -56,36 +56,41 @@ make_guard_row(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	return ExecStoreVirtualTuple(row);
 }
 
-/* The first of the candidates with that event whose guard holds. */
 static CrmChoice *
-choose(const Door *door, Relation rel, TupleTableSlot *row, const char *workflow,
-	   List *candidates, const char *event)
+try(Relation rel, TupleTableSlot *row, const char *workflow, const Candidate *candidate)
 {
-	CrmChoice  *choice = NULL;
+	CrmChoice  *choice = palloc0(sizeof(CrmChoice));
+	char	   *message;
+
+	choice->event = candidate->event;
+	choice->to = candidate->to;
+	if (candidate->guard != NULL &&
+		!crm_guard_holds(rel, row, workflow, candidate->guard, &message))
+		choice->unmet = message ? message : psprintf("The guard \"%s\" does not hold.", candidate->guard);
+	return choice;
+}
+
+/* The first of the candidates with that event whose guard holds; if none does, the first. */
+static CrmChoice *
+choose(Relation rel, TupleTableSlot *row, const char *workflow, List *candidates, const char *event)
+{
+	CrmChoice  *first = NULL;
 	ListCell   *lc;
 
 	foreach(lc, candidates)
 	{
 		Candidate  *candidate = lfirst(lc);
-		char	   *message = NULL;
-		bool		holds;
+		CrmChoice  *choice;
 
 		if (strcmp(candidate->event, event) != 0)
 			continue;
-		holds = candidate->guard == NULL ||
-			crm_guard_holds(rel, row, workflow, candidate->guard, &message);
-		if (choice == NULL || holds)
-		{
-			choice = palloc(sizeof(CrmChoice));
-			choice->event = candidate->event;
-			choice->to = candidate->to;
-			choice->unmet = holds ? NULL : message ? message :
-				psprintf("The guard \"%s\" does not hold.", candidate->guard);
-		}
-		if (holds)
-			break;
+		choice = try(rel, row, workflow, candidate);
+		if (choice->unmet == NULL)
+			return choice;
+		if (first == NULL)
+			first = choice;
 	}
-	return choice;
+	return first;
 }
 
 /* An exit that nothing precedes and that has no guard is taken in any case. */
@@ -118,7 +123,7 @@ crm_choose_by_event(const Door *door, Relation rel, TupleTableSlot *old, TupleTa
 	name = pstrdup(WF_EVENT_NAME(w, event));
 	candidates = list_candidates(w, from, event);
 	row = make_guard_row(door, rel, old, new);
-	choice = choose(door, rel, row, crm_row_workflow_name(door, rel, new), candidates, name);
+	choice = choose(rel, row, crm_row_workflow_name(door, rel, new), candidates, name);
 	ExecDropSingleTupleTableSlot(row);
 	return choice;
 }
@@ -157,9 +162,11 @@ crm_choose_by_target(const Door *door, Relation rel, TupleTableSlot *old, TupleT
 
 		if (strcmp(candidate->to, target) != 0)
 			continue;
-		choice = choose(door, rel, row, workflow, candidates, candidate->event);
+		choice = choose(rel, row, workflow, candidates, candidate->event);
 		if (choice->unmet == NULL && strcmp(choice->to, target) == 0)
 			break;
+		/* its own guard, or another edge that comes first */
+		choice = try(rel, row, workflow, candidate);
 		if (unmet == NULL && choice->unmet != NULL)
 			unmet = choice;
 		choice = NULL;

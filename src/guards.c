@@ -393,9 +393,8 @@ check_workflow_guards(const char *name, const Workflow *w)
 /*
  * crm_check_workflow_guards(column) returns trigger
  *
- * AFTER row trigger of crm.workflows and crm.guards, best a deferred constraint:
- * the workflow that the row names in that column has all the guards that it
- * names. Errors: 42704 if not, 39P01 if not called as such a trigger.
+ * AFTER row trigger of crm.workflows and crm.guards: the workflow that the row
+ * names in that column has all the guards that it names. Errors: 42704 if not, 39P01 if not called as such a trigger.
  */
 Datum
 crm_check_workflow_guards(PG_FUNCTION_ARGS)
@@ -410,7 +409,7 @@ crm_check_workflow_guards(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function crm_check_workflow_guards() was not called as the trigger that it is for"),
 				 errhint("Use it in CREATE CONSTRAINT TRIGGER … AFTER … FOR EACH ROW, with the name of a column.")));
-	/* at the end of a transaction, its last command does not see itself yet */
+	/* the row has just been written, perhaps by the last command of the transaction */
 	CommandCounterIncrement();
 	for (int i = 0; i < lengthof(rows); i++)
 	{

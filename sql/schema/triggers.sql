@@ -16,15 +16,15 @@ CREATE TRIGGER order_events_protect_history
     BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON crm.order_events
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_protect_history();
 
--- A broken guard is refused when it is written, a workflow whose guards are missing when the transaction ends.
+-- A broken guard is refused, and so is a workflow whose guards are missing (SET CONSTRAINTS … DEFERRED: at commit).
 CREATE TRIGGER guards_check_condition
     BEFORE INSERT OR UPDATE ON crm.guards
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_check_guard();
 CREATE CONSTRAINT TRIGGER workflows_have_their_guards
-    AFTER INSERT OR UPDATE ON crm.workflows DEFERRABLE INITIALLY DEFERRED
+    AFTER INSERT OR UPDATE ON crm.workflows DEFERRABLE
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_check_workflow_guards('name');
 CREATE CONSTRAINT TRIGGER guards_are_there_for_workflows
-    AFTER UPDATE OR DELETE ON crm.guards DEFERRABLE INITIALLY DEFERRED
+    AFTER UPDATE OR DELETE ON crm.guards DEFERRABLE
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_check_workflow_guards('workflow');
 
 -- Sessions keep workflows, guards and settings in memory; these tell them of a change.
@@ -61,6 +61,8 @@ COMMENT ON TRIGGER order_events_protect_history ON crm.order_events IS 'Nobody b
 COMMENT ON TRIGGER guards_check_condition         ON crm.guards    IS 'Refuses a guard that is no condition over the rows of its table';
 COMMENT ON TRIGGER workflows_have_their_guards    ON crm.workflows IS 'Refuses a workflow that names a guard which is not there';
 COMMENT ON TRIGGER guards_are_there_for_workflows ON crm.guards    IS 'Refuses to take away a guard that a workflow names';
+COMMENT ON CONSTRAINT workflows_have_their_guards    ON crm.workflows IS 'The guards that a workflow names are there';
+COMMENT ON CONSTRAINT guards_are_there_for_workflows ON crm.guards    IS 'The guards that a workflow names are there';
 COMMENT ON TRIGGER guards_invalidate_cache             ON crm.guards IS 'Makes a changed guard take effect in all sessions';
 COMMENT ON TRIGGER guards_invalidate_cache_on_truncate ON crm.guards IS 'Makes a changed guard take effect in all sessions';
 COMMENT ON TRIGGER workflows_invalidate_cache   ON crm.workflows    IS 'Makes a changed workflow take effect in all sessions';

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(69);
+SELECT plan(70);
 
 CREATE FUNCTION pg_temp.members() RETURNS TABLE (classid oid, objid oid)
 LANGUAGE sql AS $$
@@ -24,8 +24,8 @@ END $$;
 
 -- Tables
 SELECT has_table('crm', name::name, format('there is crm.%s', name))
-FROM unnest('{customers,products,orders,order_lines,order_events,workflows,settings}'::text[]) AS name;
-SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,workflows,settings}'::name[],
+FROM unnest('{customers,products,orders,order_lines,order_events,workflows,guards,settings}'::text[]) AS name;
+SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,workflows,guards,settings}'::name[],
     'and there are no other tables');
 SELECT is_empty($$
     SELECT pg_describe_object(classid, objid, 0) FROM pg_temp.members()
@@ -47,7 +47,8 @@ SELECT is_empty($$
 -- Code
 SELECT set_eq($$
     SELECT objid::regprocedure::text FROM pg_temp.members() WHERE classid = 'pg_proc'::regclass$$,
-    ARRAY['crm_advance_order(bigint,text,text)', 'crm_apply_settings()', 'crm_create_tables()',
+    ARRAY['crm_advance_order(bigint,text,text,text,integer)', 'crm_force_order(bigint,text,text)',
+          'crm_apply_settings()', 'crm_create_tables()', 'crm_check_guard()', 'crm_check_workflow_guards()',
           'crm_enforce_workflow()', 'crm_invalidate_cache()', 'crm_protect_history()', 'crm_record_event()',
           'crm_workflow_in(cstring)', 'crm_workflow_out(crm_workflow)', 'crm_workflow_recv(internal)',
           'crm_workflow_send(crm_workflow)', 'crm_workflow_to_jsonb(crm_workflow)',
@@ -95,7 +96,7 @@ SELECT is_empty($$
     WHERE p.prosecdef OR p.proleakproof$$, 'no function is SECURITY DEFINER or LEAKPROOF');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance_order', 'crm_create_tables')
+    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance_order', 'crm_force_order', 'crm_create_tables')
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('i', 's')$$,
     'what is about workflows as values is immutable and parallel safe');
 SELECT is_empty($$
@@ -104,7 +105,7 @@ SELECT is_empty($$
     'and strict');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE (p.prorettype = 'trigger'::regtype OR p.proname IN ('crm_advance_order', 'crm_create_tables'))
+    WHERE (p.prorettype = 'trigger'::regtype OR p.proname IN ('crm_advance_order', 'crm_force_order', 'crm_create_tables'))
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('v', 'u')$$,
     'everything else is volatile and parallel unsafe');
 SELECT is_empty($$
@@ -115,7 +116,7 @@ SELECT is_empty($$
 CREATE ROLE crm_test_nobody;
 SELECT ok(NOT has_function_privilege('crm_test_nobody', 'crm_create_tables()', 'EXECUTE'),
     'not everybody may execute crm_create_tables()');
-SELECT ok(has_function_privilege('crm_test_nobody', 'crm_advance_order(bigint, text, text)', 'EXECUTE'),
+SELECT ok(has_function_privilege('crm_test_nobody', 'crm_advance_order(bigint, text, text, text, integer)', 'EXECUTE'),
     'everybody may try crm_advance_order()');
 SELECT is_empty($$
     SELECT c.relname, p.privilege FROM pg_class c,
@@ -195,8 +196,8 @@ DROP SCHEMA crm CASCADE;
 CREATE SCHEMA crm;
 SELECT is(array(
     SELECT (pg_temp.collision(format('CREATE TABLE crm.%s (i int)', name))).state || ' ' || name
-    FROM unnest('{customers,products,orders,order_lines,order_events,workflows,settings}'::text[]) AS name),
-    '{42P07 customers,42P07 products,42P07 orders,42P07 order_lines,42P07 order_events,42P07 workflows,42P07 settings}',
+    FROM unnest('{customers,products,orders,order_lines,order_events,workflows,guards,settings}'::text[]) AS name),
+    '{42P07 customers,42P07 products,42P07 orders,42P07 order_lines,42P07 order_events,42P07 workflows,42P07 guards,42P07 settings}',
     'a table of any of our names is refused');
 SELECT results_eq($$SELECT * FROM pg_temp.collision('CREATE TABLE crm.orders (i int)')$$, $$VALUES (
     '42P07', 'schema "crm" already holds an object that crm would create',

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(76);
+SELECT plan(79);
 
 INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90);
@@ -59,6 +59,9 @@ INSERT INTO cases (name, state, statement) VALUES
     ('order_lines_discount_is_not_negative', '23514', $$UPDATE crm.order_lines SET discount = 'NaN'$$),
     ('order_lines_tax_is_not_negative', '23514', $$UPDATE crm.order_lines SET tax = -1$$),
     ('order_lines_tax_is_not_negative', '23514', $$UPDATE crm.order_lines SET tax = 'NaN'$$),
+    ('guards_have_a_unique_name', '23505', $$INSERT INTO crm.guards (workflow, name, condition) VALUES ('order', 'x', 'true'), ('order', 'x', 'false')$$),
+    ('guards_workflow_has_1_to_63_bytes', '23514', $$INSERT INTO crm.guards (workflow, name, condition) VALUES ('', 'x', 'true')$$),
+    ('guards_name_has_1_to_255_bytes', '23514', $$INSERT INTO crm.guards (workflow, name, condition) VALUES ('order', '', 'true')$$),
     ('order_events_are_numbered', '23505', $$INSERT INTO crm.order_events SELECT * FROM crm.order_events$$),
     ('order_events_belong_to_an_order', '23503', $$INSERT INTO crm.order_events SELECT 99, seq, at, event, from_status, to_status, dwell, actor, role, note FROM crm.order_events WHERE order_id = 1$$),
     ('order_events_belong_to_an_order', '23503', $$DELETE FROM crm.orders WHERE id = 1$$);

@@ -1,0 +1,135 @@
+-- Guards: conditions in SQL that a step needs.
+SET client_min_messages = warning;
+BEGIN;
+CREATE EXTENSION crm;
+SELECT plan(46);
+
+ALTER TABLE crm.orders ADD approved boolean, ADD amount numeric(14, 2) NOT NULL DEFAULT 0;
+INSERT INTO crm.customers (name) VALUES ('José');
+INSERT INTO crm.guards (workflow, name, condition, message) VALUES
+    ('sale', 'approved', 'approved', 'Somebody has to approve it.'),
+    ('sale', 'large', 'amount >= 1000', NULL),
+    ('sale', '小', 'amount < 1000', '金额太大');
+INSERT INTO crm.workflows (name, definition) VALUES ('sale', $$
+    [*] --> draft
+    draft --> boss : submit [large]
+    draft --> approved : submit [approved]
+    draft --> waiting : submit
+    boss --> approved : approve [approved]
+    waiting --> approved : approve [approved]
+    state open {
+        draft
+        waiting
+        boss
+    }
+    open --> gone : drop, forget [小]
+    approved --> [*]
+    gone --> [*]
+$$);
+INSERT INTO crm.orders (customer_id, workflow, amount, approved) VALUES
+    (1, 'sale', 10, NULL), (1, 'sale', 1000, NULL), (1, 'sale', 10, true), (1, 'sale', 5000, true), (1, 'sale', 10, NULL);
+
+-- One event, several edges: the first whose guard holds
+SELECT is(crm_advance_order(1, 'submit'), 'waiting', 'no guard holds: the last edge, which has none');
+SELECT is(crm_advance_order(2, 'submit'), 'boss', 'the first guard holds');
+SELECT is(crm_advance_order(3, 'submit'), 'approved', 'only the second guard holds');
+SELECT is(crm_advance_order(4, 'submit'), 'boss', 'both hold: the first in the drawing');
+SELECT is((SELECT string_agg(format('%s %s', event, to_status), ', ' ORDER BY order_id) FROM crm.order_events WHERE seq = 2),
+    'submit waiting, submit boss, submit approved, submit boss', 'and so it is recorded');
+
+-- Not met
+SELECT throws_ok($$SELECT crm_advance_order(1, 'approve')$$, 'SL004', 'order 1 cannot take the event "approve"', 'NULL does not hold');
+SELECT throws_ok($$UPDATE crm.orders SET status = 'approved' WHERE id = 1$$, 'SL004', 'order 1 cannot become "approved"', 'nor for an UPDATE');
+SELECT throws_ok($$SELECT crm_advance_order(2, 'forget')$$, 'SL004', NULL, 'an edge of a composite has guards, too');
+CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    detail text;
+    hint text;
+    context text;
+BEGIN
+    EXECUTE statement;
+    RETURN 'nothing';
+EXCEPTION WHEN others THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
+    RETURN concat_ws(' | ', nullif(detail, ''), nullif(hint, ''), substring(context FROM '^guard [^\n]*'));
+END $$;
+SELECT is(pg_temp.said($$SELECT crm_advance_order(1, 'approve')$$),
+    'Somebody has to approve it. | The event "approve" (to "approved") is possible once that is met.', 'the message of the guard is the detail');
+SELECT is(pg_temp.said($$SELECT crm_advance_order(2, 'forget')$$),
+    '金额太大 | The event "forget" (to "gone") is possible once that is met.', 'in any language');
+UPDATE crm.guards SET message = NULL WHERE name = '小';
+SELECT is(pg_temp.said($$SELECT crm_advance_order(2, 'forget')$$),
+    'The guard "小" does not hold. | The event "forget" (to "gone") is possible once that is met.', 'without one, its name; a change holds at once');
+
+-- Which row the guard sees: the new one, in its old status
+SELECT lives_ok($$UPDATE crm.orders SET status = 'approved', approved = true WHERE id = 1$$, 'what the same UPDATE sets counts');
+SELECT throws_ok($$UPDATE crm.orders SET status = 'approved', approved = false WHERE id = 4$$, 'SL004', NULL, 'in both directions');
+UPDATE crm.guards SET condition = 'approved AND status <> ''approved'' AND version = 2 AND status_since <= now() + interval ''1 hour''' WHERE name = 'approved';
+SELECT lives_ok($$UPDATE crm.orders SET status = 'approved' WHERE id = 4$$, 'status, version and date are those before the step');
+SELECT throws_ok($$UPDATE crm.orders SET status = 'boss' WHERE id = 5$$, 'SL004', NULL, 'an UPDATE to the target of a guarded edge');
+SELECT lives_ok($$UPDATE crm.orders SET status = 'waiting' WHERE id = 5$$, 'to that of the edge that is left');
+INSERT INTO crm.orders (customer_id, workflow, amount) VALUES (1, 'sale', 1000);
+SELECT throws_ok($$UPDATE crm.orders SET status = 'waiting' WHERE id = 6$$, 'SL003', NULL,
+    'not to the target of an edge that another one precedes');
+SELECT is((SELECT event FROM crm.order_events WHERE order_id = 4 AND seq = 3), 'approve', 'the event of an UPDATE is that of the edge taken');
+
+-- A trigger that runs behind ours cannot take the ground away from a guard
+CREATE FUNCTION pg_temp.reset() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.amount := 0; RETURN NEW; END $$;
+CREATE TRIGGER zzz BEFORE UPDATE ON crm.orders FOR EACH ROW EXECUTE FUNCTION pg_temp.reset();
+SELECT throws_ok($$UPDATE crm.orders SET status = 'boss' WHERE id = 6$$, 'SL010', NULL, 'the guard must hold for the row that is written');
+DROP TRIGGER zzz ON crm.orders;
+
+-- What is no condition
+CREATE FUNCTION pg_temp.guard(condition text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO crm.guards (workflow, name, condition) VALUES ('sale', 'test', condition);
+    RETURN 'accepted';
+EXCEPTION WHEN others THEN
+    RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+SELECT is(pg_temp.guard(condition), wanted, format('refused: %s', condition)) FROM (VALUES
+    ('amoun > 0', '42703 column "amoun" does not exist'),
+    ('amount', '42804 argument of a guard must be type boolean, not type numeric'),
+    ('amount >', '42601 syntax error at end of input'),
+    ('', '42P17 the condition of a guard is more than one expression'),
+    ('true FROM crm.orders', '42P17 the condition of a guard is more than one expression'),
+    ('true AS x', '42P17 the condition of a guard is more than one expression'),
+    ('true, true', '42P17 the condition of a guard is more than one expression'),
+    ('true ORDER BY 1', '42P17 the condition of a guard is more than one expression'),
+    ('true UNION SELECT true', '42601 syntax error at or near "UNION"'),
+    ('true; DROP TABLE crm.orders', '42601 syntax error at or near ";"'),
+    ('EXISTS (SELECT 1)', '0A000 cannot use subquery in check constraint'),
+    ('count(*) > 0', '42803 aggregate functions are not allowed in check constraints'),
+    ('generate_series(1, 2) = 1', '0A000 set-returning functions are not allowed in check constraints'),
+    ('random() > 0', '42P17 the condition of a guard calls a volatile function'),
+    ('set_config(''a.b'', ''c'', true) IS NULL', '42P17 the condition of a guard calls a volatile function'),
+    ('public.crm_advance_order(id, ''x'') = ''y''', '42P17 the condition of a guard calls a volatile function'),
+    ('ctid IS NULL', '42P10 system column "ctid" reference in check constraint is invalid')
+) AS t(condition, wanted);
+
+-- Guards that are not there
+SELECT throws_ok($$INSERT INTO crm.workflows (name, definition) VALUES ('x', E'[*] --> a\na --> b : go [nope]\nb --> [*]')$$,
+    '42704', 'workflow "x" names a guard "nope" that does not exist', 'a workflow needs its guards');
+SELECT throws_ok($$DELETE FROM crm.guards WHERE name = 'large'$$,
+    '42704', 'workflow "sale" names a guard "large" that does not exist', 'they stay as long as it names them');
+SELECT throws_ok($$UPDATE crm.guards SET name = 'huge' WHERE name = 'large'$$, '42704', NULL, 'under their names');
+SELECT throws_ok($$UPDATE crm.workflows SET name = 'sales' WHERE name = 'sale'$$, NULL, NULL, 'a renamed workflow needs guards of its new name');
+SET CONSTRAINTS ALL DEFERRED;
+SELECT lives_ok($$INSERT INTO crm.workflows (name, definition) VALUES ('x', E'[*] --> a\na --> b : go [yes]\nb --> [*]');
+    INSERT INTO crm.guards (workflow, name, condition) VALUES ('x', 'yes', 'true'); SET CONSTRAINTS ALL IMMEDIATE$$,
+    'in any order, if the constraints are deferred');
+TRUNCATE crm.guards;
+SELECT throws_ok($$SELECT crm_advance_order(6, 'submit')$$, '42704', 'guard "large" of workflow "sale" does not exist for table crm.orders',
+    'without its guards, a step is refused');
+
+-- Guards that fail when they run
+INSERT INTO crm.guards (workflow, name, condition) VALUES
+    ('sale', 'large', '1000 / (amount - 1000) > 0'), ('sale', 'approved', 'true'), ('sale', '小', 'true');
+SELECT throws_ok($$SELECT crm_advance_order(6, 'submit')$$, '22012', 'division by zero', 'an error of a guard refuses the step');
+SELECT is(pg_temp.said($$SELECT crm_advance_order(6, 'submit')$$), 'guard "large" of workflow "sale"', 'and is told with its name');
+SELECT is((SELECT status FROM crm.orders WHERE id = 6), 'draft', 'the order stays where it is');
+ALTER TABLE crm.orders DROP amount;
+SELECT throws_ok($$SELECT crm_advance_order(6, 'submit')$$, '42703', 'column "amount" does not exist', 'a guard of a column that was dropped');
+
+SELECT * FROM finish();
+ROLLBACK;
