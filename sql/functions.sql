@@ -3,12 +3,22 @@ CREATE FUNCTION @extschema@.crm_advance_order(order_id bigint, event text, note 
         request_key text DEFAULT NULL, expected_version integer DEFAULT NULL)
     RETURNS text
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+CREATE FUNCTION @extschema@.crm_advance_orders(order_ids bigint[], event text, note text DEFAULT NULL)
+    RETURNS TABLE (order_id bigint, outcome text, status text, reason text)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100;
+CREATE FUNCTION @extschema@.crm_available_events(order_id bigint)
+    RETURNS TABLE (event text, to_status text, allowed boolean, reason text)
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE ROWS 5;
 CREATE FUNCTION @extschema@.crm_force_order(order_id bigint, status text, note text)
     RETURNS text
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.crm_advance_order(bigint, text, text, text, integer) IS
     'Makes an order take an event of its workflow, records it, and returns the new status';
+COMMENT ON FUNCTION @extschema@.crm_advance_orders(bigint[], text, text) IS
+    'Makes many orders take an event, and tells of each what came of it: advanced, refused or not_found';
+COMMENT ON FUNCTION @extschema@.crm_available_events(bigint) IS
+    'The events that an order may take now, or may not yet and why';
 COMMENT ON FUNCTION @extschema@.crm_force_order(bigint, text, text) IS
     'Gives an order any status of its workflow; for the owner of the orders, with a note, marked in the history';
 

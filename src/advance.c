@@ -30,8 +30,10 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "advance.h"
 #include "catalog.h"
 #include "door.h"
+#include "row.h"
 
 PG_FUNCTION_INFO_V1(crm_advance_order);
 PG_FUNCTION_INFO_V1(crm_force_order);
@@ -99,8 +101,8 @@ advance_plan(Relation rel, const Door *door)
 	return plan;
 }
 
-static void
-refuse_null(const char *function, const char *argument)
+void
+crm_refuse_null(const char *function, const char *argument)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -157,39 +159,6 @@ can_update_directly(Relation rel, const Door *door)
 	return door->plain_update && !IsolationUsesXactSnapshot() && has_rights(rel, door);
 }
 
-/*
- * Find the row by its key and lock it, in the version that is newest when the
- * lock is ours, as SELECT … FOR NO KEY UPDATE does at READ COMMITTED.
- */
-static bool
-lock_row(Relation rel, const Door *door, Datum key, EState *estate, TupleTableSlot *row)
-{
-	Relation	index = index_open(door->key_index, AccessShareLock);
-	IndexScanDesc scan = crm_index_beginscan(rel, index, estate->es_snapshot, 1);
-	ScanKeyData condition;
-	bool		found;
-
-	ScanKeyInit(&condition, 1, BTEqualStrategyNumber, F_INT8EQ, key);
-	index_rescan(scan, &condition, 1, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, row);
-	if (found)
-	{
-		ItemPointerData tid = row->tts_tid;
-		TM_FailureData failure;
-		TM_Result	result;
-		bool		isnull;
-
-		result = table_tuple_lock(rel, &tid, estate->es_snapshot, row, estate->es_output_cid,
-								  LockTupleNoKeyExclusive, LockWaitBlock,
-								  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
-		/* else it is deleted, by somebody else or by us; a newer one may have another key */
-		found = result == TM_Ok && slot_getattr(row, door->key, &isnull) == key;
-	}
-	index_endscan(scan);
-	index_close(index, NoLock);
-	return found;
-}
-
 /* The same update without a statement; returns the number of rows. */
 static uint64
 update_directly(Relation rel, const Door *door, CrmStep *step)
@@ -206,7 +175,7 @@ update_directly(Relation rel, const Door *door, CrmStep *step)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	estate->es_snapshot = GetActiveSnapshot();
 	estate->es_output_cid = GetCurrentCommandId(true);
-	if (lock_row(rel, door, step->key, estate, old))
+	if (crm_row_lock(rel, door, step->key, estate, old))
 	{
 		/* 0: there is no range table that it could be in */
 		InitResultRelInfo(info, rel, 0, NULL, 0);
@@ -240,50 +209,29 @@ update_directly(Relation rel, const Door *door, CrmStep *step)
 	return nrows;
 }
 
-/* Whether the caller can see the row that no update reached. */
-static bool
-is_there(Relation rel, const Door *door, Datum key)
+void
+crm_refuse_suppressed(Relation rel, const Door *door, Datum key)
 {
-	Datum		values[1] = {key};
-	Oid			types[1] = {door->key_type};
-	StringInfoData sql;
-	bool		found;
-
-	SPI_connect();
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT FROM %s WHERE %s OPERATOR(pg_catalog.=) $1",
-					 crm_relation_name(rel), quote_identifier(NameStr(door->key_name)));
-	found = SPI_execute_with_args(sql.data, 1, types, values, NULL, true, 1) == SPI_OK_SELECT &&
-		SPI_processed > 0;
-	SPI_finish();
-	return found;
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+			 errmsg("%s was not advanced", crm_row_name(door, rel, key)),
+			 errdetail("Another BEFORE trigger of table %s has suppressed the update.",
+					   crm_relation_name(rel)),
+			 errhint("Look at the triggers of the table; one of them returns NULL.")));
 }
 
 static void
 refuse_missing(Relation rel, const Door *door, const CrmStep *step)
 {
-	char	   *name = crm_row_name(door, rel, step->key);
-
 	/* a policy may hide a row from updates only: then it is none for the caller */
 	if (step->resolved ||
-		(!rel->rd_rel->relrowsecurity && is_there(rel, door, step->key)))
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("%s was not advanced", name),
-				 errdetail("Another BEFORE trigger of table %s has suppressed the update.",
-						   crm_relation_name(rel)),
-				 errhint("Look at the triggers of the table; one of them returns NULL.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_CRM_NO_SUCH_ROW),
-			 errmsg("%s does not exist", name),
-			 errdetail("Table %s has no such row that role \"%s\" may change.",
-					   crm_relation_name(rel), GetUserNameFromId(GetUserId(), false)),
-			 errhint("Check the number; row-level security may hide a row.")));
+		(!rel->rd_rel->relrowsecurity && crm_row_is_visible(rel, door, step->key)))
+		crm_refuse_suppressed(rel, door, step->key);
+	crm_row_refuse_missing(rel, door, step->key);
 }
 
-/* Take the step; step->to_status is set if this returns. */
-static void
-advance_row(Relation rel, const Door *door, CrmStep *step)
+void
+crm_advance_row(Relation rel, const Door *door, CrmStep *step)
 {
 	uint64		nrows;
 
@@ -301,7 +249,7 @@ advance_row(Relation rel, const Door *door, CrmStep *step)
 	}
 	PG_END_TRY();
 
-	if (step->repeated)
+	if (step->repeated || step->refusal != NULL)
 		return;
 	if (nrows == 0)
 		refuse_missing(rel, door, step);
@@ -313,13 +261,9 @@ advance_row(Relation rel, const Door *door, CrmStep *step)
 				 errhint("ALTER TABLE %s ENABLE TRIGGER ALL enables it.", crm_relation_name(rel))));
 }
 
-/* Take a step of an order, with the lock of the table that an update takes. */
-static text *
-advance_order(CrmStep *step)
+void
+crm_check_order_key(Relation rel, const Door *door)
 {
-	Relation	rel = table_open(crm_table_oid("orders"), RowExclusiveLock);
-	const Door *door = crm_door_get(rel);
-
 	if (door->key_type != INT8OID)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -327,6 +271,16 @@ advance_order(CrmStep *step)
 						format_type_be(door->key_type)),
 				 errdetail("Orders are advanced by a key of type bigint."),
 				 errhint("Change the type of the column back.")));
+}
+
+/* Take a step of an order, with the lock of the table that an update takes. */
+static text *
+advance_order(CrmStep *step)
+{
+	Relation	rel = table_open(crm_table_oid("orders"), RowExclusiveLock);
+	const Door *door = crm_door_get(rel);
+
+	crm_check_order_key(rel, door);
 	if (step->force_to != NULL && !crm_owns_relation(RelationGetRelid(rel), GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -336,7 +290,7 @@ advance_order(CrmStep *step)
 				 errhint("Ask its owner, or take the steps of the workflow.")));
 	step->relid = RelationGetRelid(rel);
 	step->context = CurrentMemoryContext;
-	advance_row(rel, door, step);
+	crm_advance_row(rel, door, step);
 	table_close(rel, NoLock);
 	return step->to_status;
 }
@@ -378,9 +332,9 @@ crm_advance_order(PG_FUNCTION_ARGS)
 	CrmStep		step = {0};
 
 	if (PG_ARGISNULL(0))
-		refuse_null("crm_advance_order", "order_id");
+		crm_refuse_null("crm_advance_order", "order_id");
 	if (PG_ARGISNULL(1))
-		refuse_null("crm_advance_order", "event");
+		crm_refuse_null("crm_advance_order", "event");
 	PreventCommandIfReadOnly("crm_advance_order()");
 
 	step.key = PG_GETARG_DATUM(0);
@@ -410,7 +364,7 @@ crm_force_order(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < lengthof(arguments); i++)
 		if (PG_ARGISNULL(i))
-			refuse_null("crm_force_order", arguments[i]);
+			crm_refuse_null("crm_force_order", arguments[i]);
 	PreventCommandIfReadOnly("crm_force_order()");
 
 	step.key = PG_GETARG_DATUM(0);

@@ -1,6 +1,6 @@
 /*
  * choice.c
- *		Which of the exits of its state a row takes.
+ *		Which of the exits of its state a row takes, and why it takes none.
  */
 #include "crm.h"
 
@@ -107,10 +107,11 @@ take(const Workflow *w, const WfExit *exit)
 
 CrmChoice *
 crm_choose_by_event(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new,
-					const Workflow *w, int from, int event)
+					const Workflow *w, const char *name)
 {
-	const WfExit *first = crm_workflow_find_exit(w, from, event);
-	char	   *name;
+	int			from = crm_row_state(door, rel, old, w);
+	int			event = crm_workflow_find_event(w, name, strlen(name));
+	const WfExit *first = event < 0 ? NULL : crm_workflow_find_exit(w, from, event);
 	List	   *candidates;
 	TupleTableSlot *row;
 	CrmChoice  *choice;
@@ -120,7 +121,6 @@ crm_choose_by_event(const Door *door, Relation rel, TupleTableSlot *old, TupleTa
 	if (first->guard == WF_NONE)
 		return take(w, first);
 
-	name = pstrdup(WF_EVENT_NAME(w, event));
 	candidates = list_candidates(w, from, event);
 	row = make_guard_row(door, rel, old, new);
 	choice = choose(rel, row, crm_row_workflow_name(door, rel, new), candidates, name);
@@ -173,4 +173,91 @@ crm_choose_by_target(const Door *door, Relation rel, TupleTableSlot *old, TupleT
 	}
 	ExecDropSingleTupleTableSlot(row);
 	return choice != NULL ? choice : unmet;
+}
+
+/* The step is not in the drawing, or not from there. */
+static void
+refuse_step(const Door *door, Relation rel, TupleTableSlot *row, const Workflow *w, int from,
+			const char *what, CrmRefusal *why)
+{
+	char	   *exits = crm_workflow_list_exits(w, from);
+
+	why->sqlstate = ERRCODE_CRM_NOT_ALLOWED_FROM_HERE;
+	why->message = psprintf("%s cannot %s", crm_row_name_of(door, rel, row), what);
+	why->detail = psprintf("Its status is \"%s\", in workflow \"%s\".", WF_STATE_NAME(w, from),
+						   crm_row_workflow_name(door, rel, row));
+	why->hint = exits[0] != '\0' ? psprintf("Possible events from here: %s.", exits) :
+		pstrdup("No event is possible from here.");
+}
+
+/* The step exists, but not under these conditions. */
+static void
+refuse_unmet(const Door *door, Relation rel, TupleTableSlot *row, const CrmChoice *choice,
+			 const char *what, CrmRefusal *why)
+{
+	why->sqlstate = ERRCODE_CRM_GUARD_NOT_MET;
+	why->message = psprintf("%s cannot %s", crm_row_name_of(door, rel, row), what);
+	why->detail = choice->unmet;
+	why->hint = psprintf("The event \"%s\" (to \"%s\") is possible once that is met.",
+						 choice->event, choice->to);
+}
+
+static void
+refuse_event(const Door *door, Relation rel, TupleTableSlot *row, const Workflow *w, int from,
+			 const char *event, CrmRefusal *why)
+{
+	const char *similar = crm_workflow_similar_event(w, event);
+	char	   *exits = crm_workflow_list_exits(w, from);
+
+	why->sqlstate = ERRCODE_CRM_UNKNOWN_EVENT;
+	why->message = psprintf("workflow \"%s\" has no event \"%s\"",
+							crm_row_workflow_name(door, rel, row), event);
+	why->detail = psprintf("The status of %s is \"%s\".", crm_row_name_of(door, rel, row),
+						   WF_STATE_NAME(w, from));
+	why->hint = similar ? psprintf("Did you mean \"%s\"?", similar) :
+		exits[0] != '\0' ? psprintf("Possible events from here: %s.", exits) :
+		pstrdup("No event is possible from here.");
+}
+
+CrmChoice *
+crm_decide_by_event(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new,
+					const Workflow *w, const char *event_name, CrmRefusal *why)
+{
+	CrmChoice  *choice = crm_choose_by_event(door, rel, old, new, w, event_name);
+
+	if (choice == NULL && crm_workflow_find_event(w, event_name, strlen(event_name)) < 0)
+		refuse_event(door, rel, old, w, crm_row_state(door, rel, old, w), event_name, why);
+	else if (choice == NULL)
+		refuse_step(door, rel, old, w, crm_row_state(door, rel, old, w), psprintf("take the event \"%s\"", event_name), why);
+	else if (choice->unmet != NULL)
+		refuse_unmet(door, rel, old, choice, psprintf("take the event \"%s\"", event_name), why);
+	return choice != NULL && choice->unmet == NULL ? choice : NULL;
+}
+
+CrmChoice *
+crm_decide_by_target(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new,
+					 const Workflow *w, int to, CrmRefusal *why)
+{
+	char	   *what = psprintf("become \"%s\"", WF_STATE_NAME(w, to));
+	CrmChoice  *choice = crm_choose_by_target(door, rel, old, new, w, crm_row_state(door, rel, old, w), to);
+
+	if (choice == NULL)
+	{
+		/* guards have run, so the workflow may be another */
+		w = crm_row_workflow(door, rel, new);
+		refuse_step(door, rel, old, w, crm_row_state(door, rel, old, w), what, why);
+	}
+	else if (choice->unmet != NULL)
+		refuse_unmet(door, rel, old, choice, what, why);
+	return choice != NULL && choice->unmet == NULL ? choice : NULL;
+}
+
+void
+crm_throw_refusal(const CrmRefusal *why)
+{
+	ereport(ERROR,
+			(errcode(why->sqlstate),
+			 errmsg("%s", why->message),
+			 errdetail("%s", why->detail),
+			 errhint("%s", why->hint)));
 }

@@ -1,6 +1,6 @@
 /*
  * choice.h
- *		Which of the exits of its state a row takes.
+ *		Which of the exits of its state a row takes, and why it takes none.
  */
 #ifndef CRM_CHOICE_H
 #define CRM_CHOICE_H
@@ -21,16 +21,34 @@ typedef struct CrmChoice
 	char	   *unmet;			/* NULL if it may be taken, else the sentence that tells why not */
 } CrmChoice;
 
+/* An error that is not raised yet */
+typedef struct CrmRefusal
+{
+	int			sqlstate;
+	char	   *message;
+	char	   *detail;
+	char	   *hint;
+} CrmRefusal;
+
 /*
- * The exit that an event takes, or that leads to a state; timers are left out. Of
- * several with one event it is the first whose guard holds; if none does, the
- * first, with the reason. NULL if there is none at all.
+ * The exit that an event takes from the state of the old row, or that leads to a
+ * state; timers are left out. Of several with one event it is the first whose
+ * guard holds. NULL if there is none, with the reason.
  *
- * Guards see the new row, in the state in which the old one is. Behind a guard,
+ * Guards see the new row, in the state in which the old one is. Once one has run,
  * w is not good any more.
  */
+extern CrmChoice *crm_decide_by_event(const Door *door, Relation rel, TupleTableSlot *old,
+									  TupleTableSlot *new, const Workflow *w,
+									  const char *event, CrmRefusal *why);
+extern CrmChoice *crm_decide_by_target(const Door *door, Relation rel, TupleTableSlot *old,
+									   TupleTableSlot *new, const Workflow *w, int to,
+									   CrmRefusal *why);
+extern void crm_throw_refusal(const CrmRefusal *why) pg_attribute_noreturn();
+
+/* The same without words: the choice may be unmet, NULL if there is no exit at all. */
 extern CrmChoice *crm_choose_by_event(const Door *door, Relation rel, TupleTableSlot *old,
-									  TupleTableSlot *new, const Workflow *w, int from, int event);
+									  TupleTableSlot *new, const Workflow *w, const char *event);
 extern CrmChoice *crm_choose_by_target(const Door *door, Relation rel, TupleTableSlot *old,
 									   TupleTableSlot *new, const Workflow *w, int from, int to);
 

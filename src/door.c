@@ -273,6 +273,18 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 }
 
 static void
+find_key_equality(Door *door)
+{
+	Relation	index = index_open(door->key_index, AccessShareLock);
+	Oid			equal = get_opfamily_member(index->rd_opfamily[0], index->rd_opcintype[0],
+											index->rd_opcintype[0], BTEqualStrategyNumber);
+
+	door->key_collation = index->rd_indcollation[0];
+	door->key_equal = get_opcode(equal);
+	index_close(index, AccessShareLock);
+}
+
+static void
 build_door(Door *door, Relation rel)
 {
 	/* A copy: opening other relations may bring news that replaces rel's own. */
@@ -320,6 +332,7 @@ build_door(Door *door, Relation rel)
 	door->key_name = TupleDescAttr(RelationGetDescr(rel), door->key - 1)->attname;
 	door->key_type = TupleDescAttr(RelationGetDescr(rel), door->key - 1)->atttypid;
 	door->key_index = rel->rd_pkindex;
+	find_key_equality(door);
 	door->plain_update = has_plain_update(rel, triggers, door->status);
 	door->steps_need_checks = needs_checks(rel, door);
 	get_typlenbyval(door->key_type, &door->key_len, &door->key_byval);
@@ -389,16 +402,46 @@ crm_row_name(const Door *door, Relation rel, Datum key)
 	return psprintf("row \"%s\" of table %s", key_text, crm_relation_name(rel));
 }
 
+char *
+crm_row_name_of(const Door *door, Relation rel, TupleTableSlot *row)
+{
+	bool		isnull;
+
+	return crm_row_name(door, rel, slot_getattr(row, door->key, &isnull));
+}
+
+/* Of several steps, in order of their keys, which are numbers. */
+static CrmStep *
+find_in_batch(CrmStep *batch, int n, Datum key)
+{
+	int			low = 0;
+	int			high = n - 1;
+
+	while (low <= high)
+	{
+		int			middle = (low + high) / 2;
+		int64		other = DatumGetInt64(batch[middle].key);
+
+		if (other == DatumGetInt64(key))
+			return &batch[middle];
+		if (other < DatumGetInt64(key))
+			low = middle + 1;
+		else
+			high = middle - 1;
+	}
+	return NULL;
+}
+
 CrmStep *
 crm_step_for(const Door *door, Datum key)
 {
 	CrmStep    *step = crm_current_step;
 
-	if (step != NULL && step->relid == door->relid &&
-		step->trigger_depth == crm_trigger_depth() &&
-		datumIsEqual(step->key, key, door->key_byval, door->key_len))
-		return step;
-	return NULL;
+	if (step == NULL || step->relid != door->relid || step->trigger_depth != crm_trigger_depth())
+		return NULL;
+	if (step->batch != NULL)
+		return find_in_batch(step->batch, step->nbatch, key);
+	return datumIsEqual(step->key, key, door->key_byval, door->key_len) ? step : NULL;
 }
 
 /* The name of the workflow that a row follows */

@@ -51,6 +51,8 @@ typedef struct Door
 	AttrNumber	workflow;		/* if by_column */
 	Oid			key_index;		/* of the primary key */
 	Oid			key_type;
+	Oid			key_collation;
+	RegProcedure key_equal;		/* function that the index compares keys with */
 	int16		key_len;
 	bool		key_byval;
 	bool		plain_update;	/* no rule, policy or trigger needs a statement */
@@ -81,10 +83,18 @@ typedef struct CrmStep
 	MemoryContext context;		/* for to_status */
 	int			trigger_depth;	/* of the triggers of its own update */
 
+	bool		in_batch;		/* one of several, of which others go on if this one is refused */
+
 	bool		resolved;		/* the BEFORE trigger has seen the row */
 	bool		repeated;		/* and found that the request was done before */
 	int32		version;		/* that the row gets by this step */
-	text	   *to_status;
+	text	   *to_status;		/* of a refused one, where it stays */
+	char	   *refusal;		/* of one in a batch: why it was refused */
+	bool		recorded;		/* the AFTER trigger has seen the row */
+
+	/* of the first of a batch: all of them, in order of their keys */
+	struct CrmStep *batch;
+	int			nbatch;
 } CrmStep;
 
 extern CrmStep *crm_current_step;
@@ -97,6 +107,7 @@ extern bool crm_is_added_column(const Door *door, const FormData_pg_attribute *a
 
 /* What people call the row: order 42, or row "42" of table crm.tickets */
 extern char *crm_row_name(const Door *door, Relation rel, Datum key);
+extern char *crm_row_name_of(const Door *door, Relation rel, TupleTableSlot *row);
 
 /*
  * The step on its way, if it is about this row and we are in a trigger of its own

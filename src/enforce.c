@@ -53,64 +53,6 @@ refuse_edit(const Door *door, Relation rel, Datum key, const char *column)
 }
 
 static void
-refuse_step(const Door *door, Relation rel, TupleTableSlot *row, Datum key,
-			const Workflow *w, int from, const char *what)
-{
-	char	   *exits = crm_workflow_list_exits(w, from);
-
-	ereport(ERROR,
-			(errcode(ERRCODE_CRM_NOT_ALLOWED_FROM_HERE),
-			 errmsg("%s cannot %s", crm_row_name(door, rel, key), what),
-			 errdetail("Its status is \"%s\", in workflow \"%s\".", WF_STATE_NAME(w, from),
-					   crm_row_workflow_name(door, rel, row)),
-			 exits[0] != '\0' ?
-			 errhint("Possible events from here: %s.", exits) :
-			 errhint("No event is possible from here.")));
-}
-
-/* The step exists, but not under these conditions. */
-static void
-refuse_unmet(const Door *door, Relation rel, Datum key, const CrmChoice *choice, const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_CRM_GUARD_NOT_MET),
-			 errmsg("%s cannot %s", crm_row_name(door, rel, key), what),
-			 errdetail("%s", choice->unmet),
-			 errhint("The event \"%s\" (to \"%s\") is possible once that is met.", choice->event, choice->to)));
-}
-
-/* The exit that an event takes from a state; an error if there is none. */
-static CrmChoice *
-choose_by_event(const Door *door, Relation rel, TupleTableSlot *row, TupleTableSlot *new,
-				Datum key, const Workflow *w, int from, const char *event_name)
-{
-	int			event = crm_workflow_find_event(w, event_name, strlen(event_name));
-	CrmChoice  *choice;
-
-	if (event < 0)
-	{
-		const char *similar = crm_workflow_similar_event(w, event_name);
-		char	   *exits = crm_workflow_list_exits(w, from);
-
-		ereport(ERROR,
-				(errcode(ERRCODE_CRM_UNKNOWN_EVENT),
-				 errmsg("workflow \"%s\" has no event \"%s\"",
-						crm_row_workflow_name(door, rel, row), event_name),
-				 errdetail("The status of %s is \"%s\".", crm_row_name(door, rel, key),
-						   WF_STATE_NAME(w, from)),
-				 similar ? errhint("Did you mean \"%s\"?", similar) :
-				 exits[0] != '\0' ? errhint("Possible events from here: %s.", exits) :
-				 errhint("No event is possible from here.")));
-	}
-	choice = crm_choose_by_event(door, rel, row, new, w, from, event);
-	if (choice == NULL)
-		refuse_step(door, rel, row, key, w, from, psprintf("take the event \"%s\"", event_name));
-	if (choice->unmet != NULL)
-		refuse_unmet(door, rel, key, choice, psprintf("take the event \"%s\"", event_name));
-	return choice;
-}
-
-static void
 check_no_infinity(TimestampTz at)
 {
 	if (TIMESTAMP_NOT_FINITE(at))
@@ -149,6 +91,17 @@ enforce_insert(const Door *door, Relation rel, TupleTableSlot *new, Changes *cha
 	change(changes, door->version, Int32GetDatum(1));
 }
 
+/* Something of the row for the caller of the step, who outlives the trigger. */
+static text *
+copy_for(const CrmStep *step, const text *what)
+{
+	MemoryContext caller = MemoryContextSwitchTo(step->context);
+	text	   *copy = DatumGetTextPCopy(PointerGetDatum(what));
+
+	MemoryContextSwitchTo(caller);
+	return copy;
+}
+
 /*
  * Whether this request was done before; then its first answer is the answer. Who
  * repeats a request waits for the lock of the row, and finds it here.
@@ -157,7 +110,6 @@ static bool
 is_repeated(const Door *door, Relation rel, Datum key, CrmStep *step)
 {
 	HistoryRow	found;
-	MemoryContext caller;
 
 	if (step->request_key == NULL || !crm_history_find_request(rel, door, step->request_key, &found))
 		return false;
@@ -174,9 +126,7 @@ is_repeated(const Door *door, Relation rel, Datum key, CrmStep *step)
 				 errdetail("It was used for the event \"%s\" of %s, not for \"%s\".",
 						   text_to_cstring(found.event), crm_row_name(door, rel, key), step->event),
 				 errhint("Choose a new key for each request; the same one only to repeat it.")));
-	caller = MemoryContextSwitchTo(step->context);
-	step->to_status = DatumGetTextPCopy(PointerGetDatum(found.to));
-	MemoryContextSwitchTo(caller);
+	step->to_status = copy_for(step, found.to);
 	step->repeated = true;
 	return true;
 }
@@ -219,8 +169,8 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	int32		new_version;
 	bool		same_status;
 	const Workflow *w;
-	int			from = -1;
-	CrmChoice  *choice = NULL;
+	CrmRefusal	refusal;
+	CrmChoice  *choice;
 
 	/* the history names the row by it */
 	if (isnull || !datumIsEqual(key, new_key, door->key_byval, door->key_len))
@@ -245,38 +195,30 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 
 	if (step != NULL)
 	{
+		if (step->in_batch)
+			step->to_status = copy_for(step, old_status);
 		if (is_repeated(door, rel, key, step))
 			return false;
 		check_expected_version(door, rel, key, step, old_version);
 	}
 	w = crm_row_workflow(door, rel, new);
-	if (step != NULL && step->force_to != NULL)
+	if (step == NULL)
+		choice = crm_decide_by_target(door, rel, old, new, w, crm_row_state(door, rel, new, w), &refusal);
+	else if (step->force_to != NULL)
 		choice = choose_by_force(door, rel, new, w, step);
 	else
-		from = crm_row_state(door, rel, old, w);
-	if (choice != NULL)
-		change(changes, door->status, CStringGetTextDatum(choice->to));
-	else if (step != NULL)
+		choice = crm_decide_by_event(door, rel, old, new, w, step->event, &refusal);
+	if (choice == NULL)
 	{
-		choice = choose_by_event(door, rel, old, new, key, w, from, step->event);
+		if (step == NULL || !step->in_batch)
+			crm_throw_refusal(&refusal);
+		/* one of many: the others go on */
+		step->refusal = MemoryContextStrdup(step->context, refusal.sqlstate == ERRCODE_CRM_UNKNOWN_EVENT ?
+											refusal.message : refusal.detail);
+		return false;
+	}
+	if (step != NULL)
 		change(changes, door->status, CStringGetTextDatum(choice->to));
-	}
-	else
-	{
-		int			to = crm_row_state(door, rel, new, w);
-
-		char	   *what = psprintf("become \"%s\"", WF_STATE_NAME(w, to));
-
-		choice = crm_choose_by_target(door, rel, old, new, w, from, to);
-		if (choice == NULL)
-		{
-			/* guards have run, so the workflow may be another */
-			w = crm_row_workflow(door, rel, new);
-			refuse_step(door, rel, old, key, w, crm_row_state(door, rel, old, w), what);
-		}
-		if (choice->unmet != NULL)
-			refuse_unmet(door, rel, key, choice, what);
-	}
 
 	if (old_version == PG_INT32_MAX)
 		ereport(ERROR,
@@ -289,10 +231,7 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 
 	if (step != NULL)
 	{
-		MemoryContext caller = MemoryContextSwitchTo(step->context);
-
-		step->to_status = cstring_to_text(choice->to);
-		MemoryContextSwitchTo(caller);
+		step->to_status = copy_for(step, cstring_to_text(choice->to));
 		step->version = old_version + 1;
 		step->resolved = true;
 	}

@@ -102,6 +102,7 @@ record_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlo
 		row->note = step->note;
 		row->request_key = step->request_key;
 		row->forced = step->force_to != NULL;
+		step->recorded = true;
 	}
 	else
 	{

@@ -1,0 +1,34 @@
+/*
+ * row.h
+ *		Finds a row of a table with a workflow by its key.
+ */
+#ifndef CRM_ROW_H
+#define CRM_ROW_H
+
+#include "crm.h"
+
+#include "executor/tuptable.h"
+#include "nodes/execnodes.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+#include "door.h"
+
+/* The row as a snapshot sees it; false if there is none. Past the rights of the caller. */
+extern bool crm_row_find(Relation rel, const Door *door, Datum key, Snapshot snapshot,
+						 TupleTableSlot *row);
+
+/*
+ * The row in the version that is newest when its lock is ours, as SELECT … FOR NO
+ * KEY UPDATE has it at READ COMMITTED. Past the rights of the caller.
+ */
+extern bool crm_row_lock(Relation rel, const Door *door, Datum key, EState *estate,
+						 TupleTableSlot *row);
+
+/* Whether the caller, with the rights and policies that hold for him, sees the row. */
+extern bool crm_row_is_visible(Relation rel, const Door *door, Datum key);
+
+/* Error SL001 */
+extern void crm_row_refuse_missing(Relation rel, const Door *door, Datum key) pg_attribute_noreturn();
+
+#endif							/* CRM_ROW_H */
