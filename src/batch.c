@@ -198,7 +198,7 @@ take_one_by_one(Batch *batch)
 		/* what was noted down for all of them is undone */
 		step->resolved = step->recorded = false;
 		step->refusal = NULL;
-		step->to_status = NULL;
+		step->from_status = NULL;
 		batch->current = step;
 		error = attempt(take_one, batch);
 		if (error == NULL)
@@ -217,8 +217,8 @@ put_outcome(Tuplestorestate *rows, TupleDesc desc, const CrmStep *step)
 
 	values[0] = step->key;
 	values[1] = CStringGetTextDatum(step->resolved ? "advanced" : step->refusal ? "refused" : "not_found");
-	nulls[2] = step->to_status == NULL;
-	values[2] = PointerGetDatum(step->to_status);
+	values[2] = PointerGetDatum(step->resolved ? step->to_status : step->from_status);
+	nulls[2] = DatumGetPointer(values[2]) == NULL;
 	nulls[3] = step->resolved || step->refusal == NULL;
 	if (!nulls[3])
 		values[3] = CStringGetTextDatum(step->refusal);

@@ -88,7 +88,8 @@ typedef struct CrmStep
 	bool		resolved;		/* the BEFORE trigger has seen the row */
 	bool		repeated;		/* and found that the request was done before */
 	int32		version;		/* that the row gets by this step */
-	text	   *to_status;		/* of a refused one, where it stays */
+	text	   *from_status;	/* of one in a batch */
+	text	   *to_status;
 	char	   *refusal;		/* of one in a batch: why it was refused */
 	bool		recorded;		/* the AFTER trigger has seen the row */
 

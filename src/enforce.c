@@ -196,7 +196,7 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	if (step != NULL)
 	{
 		if (step->in_batch)
-			step->to_status = copy_for(step, old_status);
+			step->from_status = copy_for(step, old_status);
 		if (is_repeated(door, rel, key, step))
 			return false;
 		check_expected_version(door, rel, key, step, old_version);
