@@ -12,6 +12,7 @@
 #include "access/htup_details.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/primnodes.h"
 #include "utils/builtins.h"
 
 #include "workflow.h"
@@ -28,6 +29,7 @@ typedef struct Replay
 	text	   *violation;		/* the event that was not possible, NULL so far */
 	int			nstates;		/* states that the case may be in */
 	uint16	   *states;
+	bool		constant;		/* w is that of all rows of the case */
 	uint16		state;			/* where states points while there is one */
 	uint16	   *more_states[2]; /* room for all of w, made when there are several */
 } Replay;
@@ -93,6 +95,22 @@ take_event(Replay *replay, int event, MemoryContext context)
 	return true;
 }
 
+/*
+ * A constant cannot change within a case, and a parameter only when the query
+ * begins anew: then there is nothing to compare.
+ */
+static bool
+workflow_is_constant(FunctionCallInfo fcinfo)
+{
+	Aggref	   *aggref = AggGetAggref(fcinfo);
+	Expr	   *workflow;
+
+	if (aggref == NULL || aggref->args == NIL)
+		return false;			/* a window function */
+	workflow = linitial_node(TargetEntry, aggref->args)->expr;
+	return IsA(workflow, Const) || IsA(workflow, Param);
+}
+
 static void
 check_same_workflow(const Workflow *a, const Workflow *b)
 {
@@ -127,11 +145,12 @@ crm_replay_step(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(replay);
 	}
 
-	w = crm_workflow_kept_arg(fcinfo, 1);
+	w = replay != NULL && replay->constant ? replay->w : crm_workflow_kept_arg(fcinfo, 1);
 	if (replay == NULL)
 	{
 		replay = MemoryContextAllocZero(context, sizeof(Replay));
 		replay->w = w;
+		replay->constant = workflow_is_constant(fcinfo);
 		replay->nstates = 1;
 		replay->states = &replay->state;
 	}

@@ -7,13 +7,16 @@
  *		Workflow	header
  *		WfState		states[nstates]		breadth-first from the initial state, which is 0
  *		WfComposite composites[ncomposites]	by their first state, outer before inner
- *		WfEvent		events[nevents]		in byte order of the names
+ *		WfEvent		events[nevents]		in order of the names
  *		uint32		guards[nguards]		names, in byte order
  *		WfClass		classes[nclasses]	in byte order of the names
  *		WfEdge		edges[nedges]		as drawn: grouped by source node, in document order
  *		WfExit		exits[nexits]		as they hold: grouped by state, first match wins
  *		uint16		members[nmembers]	state numbers, grouped by class
  *		char		strings[]			NUL-terminated, in server encoding
+ *
+ * The order of names that are searched is by length, then by bytes; that compares
+ * quicker than bytes alone.
  *
  * A node is a state (its number) or a composite (nstates + its number). What is
  * drawn at a composite is kept for the picture; the exits spell it out for each
@@ -54,9 +57,9 @@ typedef struct WfState
 	uint16		first_exit;		/* exits[first_exit .. + nexits) */
 	uint16		nexits;
 	uint16		composite;		/* the innermost one around it, or WF_NONE */
-	uint16		by_name;		/* states[i].by_name: the i-th state in byte order */
+	uint16		by_name;		/* states[i].by_name: the i-th state in order of the names */
 	uint16		flags;
-	uint16		unused;
+	uint16		name_len;
 } WfState;
 
 typedef struct WfComposite
@@ -87,6 +90,7 @@ typedef struct WfExit
 typedef struct WfEvent
 {
 	uint32		name;
+	uint32		name_len;
 	int32		months;			/* time after which it comes by itself: */
 	int32		days;			/* all 0 if it doesn't */
 	int32		seconds;
@@ -163,7 +167,10 @@ extern PGDLLEXPORT Datum crm_workflow_in(PG_FUNCTION_ARGS);
 extern const Workflow *crm_workflow_arg(FunctionCallInfo fcinfo, int n);
 extern const Workflow *crm_workflow_kept_arg(FunctionCallInfo fcinfo, int n);
 
-/* workflow_lookup.c: number of a state or event, -1 if there is none */
+/* workflow_lookup.c: the order of names that are searched */
+extern int	crm_workflow_compare_names(const char *a, int len_a, const char *b, int len_b);
+
+/* number of a state or event, -1 if there is none */
 extern int	crm_workflow_find_state(const Workflow *w, const char *name, int len);
 extern int	crm_workflow_find_event(const Workflow *w, const char *name, int len);
 extern const WfExit *crm_workflow_find_exit(const Workflow *w, int state, int event);

@@ -29,17 +29,15 @@ typedef struct ArgCache
 	HTAB	   *kept;			/* Remembered; NULL if none yet */
 } ArgCache;
 
-/* The arguments of an aggregate are not known to its transition function, but to itself. */
+/*
+ * A constant only. A parameter is the same for one execution, but in PL/pgSQL an
+ * expression, with what it remembers, lives for many.
+ */
 static bool
-is_constant(FunctionCallInfo fcinfo, int n)
+is_constant(const FmgrInfo *flinfo, int n)
 {
-	Aggref	   *aggref = AggGetAggref(fcinfo);
-	Expr	   *arg;
-
-	if (aggref == NULL)
-		return get_fn_expr_arg_stable(fcinfo->flinfo, n);
-	arg = ((TargetEntry *) list_nth(aggref->args, n - 1))->expr;
-	return IsA(arg, Const) || (IsA(arg, Param) && ((Param *) arg)->paramkind == PARAM_EXTERN);
+	return flinfo->fn_expr != NULL && IsA(flinfo->fn_expr, FuncExpr) &&
+		IsA(list_nth(((FuncExpr *) flinfo->fn_expr)->args, n), Const);
 }
 
 static ArgCache *
@@ -50,7 +48,7 @@ get_cache(FunctionCallInfo fcinfo, int n)
 	if (cache == NULL)
 	{
 		cache = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(ArgCache));
-		cache->constant = is_constant(fcinfo, n);
+		cache->constant = is_constant(fcinfo->flinfo, n);
 		fcinfo->flinfo->fn_extra = cache;
 	}
 	return cache;
@@ -116,14 +114,11 @@ const Workflow *
 crm_workflow_kept_arg(FunctionCallInfo fcinfo, int n)
 {
 	ArgCache   *cache = get_cache(fcinfo, n);
-	struct varlena *raw;
+	struct varlena *raw = get_raw(fcinfo, n);
 	Remembered *entry;
 	uint64		key;
 	bool		found;
 
-	if (cache->constant && cache->last.raw != NULL)
-		return cache->last.workflow;
-	raw = get_raw(fcinfo, n);
 	if (cache->last.raw != NULL && is_same(raw, cache->last.raw))
 		return cache->last.workflow;
 

@@ -9,7 +9,7 @@
 #include "workflow.h"
 #include "workflow_draft.h"
 
-/* Names in byte order; numbers tells the place of the i-th name as it came. */
+/* Names in order; numbers tells the place of the i-th name as it came. */
 typedef struct NameOrder
 {
 	const char *name;
@@ -30,13 +30,22 @@ compare_names(const void *a, const void *b)
 }
 
 static int
+compare_searched_names(const void *a, const void *b)
+{
+	const char *x = ((const NameOrder *) a)->name;
+	const char *y = ((const NameOrder *) b)->name;
+
+	return crm_workflow_compare_names(x, strlen(x), y, strlen(y));
+}
+
+static int
 compare_uint16(const void *a, const void *b)
 {
 	return (int) *(const uint16 *) a - (int) *(const uint16 *) b;
 }
 
 static Names
-sort_names(int n, const char **names)
+sort_names(int n, const char **names, int (*compare) (const void *, const void *))
 {
 	Names		result;
 
@@ -48,7 +57,7 @@ sort_names(int n, const char **names)
 		result.sorted[i].name = names[i];
 		result.sorted[i].number = i;
 	}
-	qsort(result.sorted, n, sizeof(NameOrder), compare_names);
+	qsort(result.sorted, n, sizeof(NameOrder), compare);
 	for (int i = 0; i < n; i++)
 		result.numbers[result.sorted[i].number] = i;
 	return result;
@@ -61,7 +70,7 @@ sort_strings(List *strings)
 
 	for (int i = 0; i < list_length(strings); i++)
 		names[i] = list_nth(strings, i);
-	return sort_names(list_length(strings), names);
+	return sort_names(list_length(strings), names, compare_names);
 }
 
 /* Append a string to the value, return its offset. */
@@ -187,8 +196,8 @@ build(WfDraft *draft)
 		state_names[i] = nodes[i]->name;
 	for (int i = 0; i < list_length(draft->events); i++)
 		event_names[i] = DRAFT_EVENT(draft, i)->name;
-	states_by_name = sort_names(nstates, state_names);
-	events = sort_names(list_length(draft->events), event_names);
+	states_by_name = sort_names(nstates, state_names, compare_searched_names);
+	events = sort_names(list_length(draft->events), event_names, compare_searched_names);
 	guards = sort_strings(draft->guards);
 	classes = sort_strings(draft->classes);
 
@@ -245,6 +254,7 @@ build(WfDraft *draft)
 		ListCell   *lc;
 
 		states[i].name = put_string(&value, nodes[i]->name);
+		states[i].name_len = strlen(nodes[i]->name);
 		states[i].display = put_display(&value, nodes[i]);
 		if (nodes[i]->final)
 			states[i].flags |= WF_STATE_FINAL;
@@ -279,6 +289,7 @@ build(WfDraft *draft)
 		DraftEvent *event = DRAFT_EVENT(draft, events.sorted[i].number);
 
 		wf_events[i].name = put_string(&value, event->name);
+		wf_events[i].name_len = strlen(event->name);
 		wf_events[i].months = event->months;
 		wf_events[i].days = event->days;
 		wf_events[i].seconds = event->seconds;

@@ -12,13 +12,10 @@
 /* How many names an error lists before it says how many more there are. */
 #define MAX_LISTED	20
 
-/* As strcmp, for a name that need not end with a NUL. */
-static int
-compare_name(const char *name, int len, const char *other)
+int
+crm_workflow_compare_names(const char *a, int len_a, const char *b, int len_b)
 {
-	int			cmp = strncmp(name, other, len);
-
-	return cmp != 0 ? cmp : (other[len] == '\0' ? 0 : -1);
+	return len_a != len_b ? len_a - len_b : memcmp(a, b, len_a);
 }
 
 int
@@ -32,7 +29,7 @@ crm_workflow_find_state(const Workflow *w, const char *name, int len)
 	{
 		int			middle = (low + high) / 2;
 		int			state = states[middle].by_name;
-		int			cmp = compare_name(name, len, WF_STATE_NAME(w, state));
+		int			cmp = crm_workflow_compare_names(name, len, WF_STATE_NAME(w, state), states[state].name_len);
 
 		if (cmp == 0)
 			return state;
@@ -47,13 +44,14 @@ crm_workflow_find_state(const Workflow *w, const char *name, int len)
 int
 crm_workflow_find_event(const Workflow *w, const char *name, int len)
 {
+	const WfEvent *events = WF_EVENTS(w);
 	int			low = 0;
 	int			high = w->nevents - 1;
 
 	while (low <= high)
 	{
 		int			middle = (low + high) / 2;
-		int			cmp = compare_name(name, len, WF_EVENT_NAME(w, middle));
+		int			cmp = crm_workflow_compare_names(name, len, WF_EVENT_NAME(w, middle), events[middle].name_len);
 
 		if (cmp == 0)
 			return middle;
