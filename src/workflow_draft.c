@@ -224,6 +224,9 @@ crm_draft_member(WfDraft *draft, int node, const char *class, DraftPlace place)
 	DraftMember *member;
 	bool		found;
 
+	if (crm_workflow_is_reserved(class))
+		return DRAFT_FAULT(draft, place, "Choose another name.",
+						   "\"%s\" is a reserved word in Mermaid and cannot name a class", class);
 	if (!check_name(draft, class, place))
 		return false;
 	if (list_length(draft->members) >= WF_MAX_MEMBERS)

@@ -29,7 +29,7 @@ crm_is_looks_word(const char *word)
 static bool
 skip_value(WfParser *parser, const char *what, const char *hint)
 {
-	crm_scan_skip_blanks(parser);
+	crm_scan_skip_wide_blanks(parser);
 	if (crm_scan_at_eol(parser) || crm_scan_looking_at(parser, "%%"))
 		return FAULT(parser, crm_scan_here(parser), hint, "%s is expected, but the line ends", what);
 	parser->p = parser->eol;
@@ -161,7 +161,10 @@ parse_note(WfParser *parser, DraftPlace place)
 	/* The lines up to "end note" are text, unless the first begins as above. */
 	for (bool first = true; crm_scan_next_line(parser);)
 	{
-		crm_scan_skip_blanks(parser);
+		crm_scan_skip_wide_blanks(parser);
+		if (crm_scan_looking_at(parser, "%%{"))
+			return FAULT(parser, crm_scan_here(parser), "Put the directive elsewhere.",
+						 "\"%%%%{\" cannot stand in a block of text");
 		if (first && crm_scan_looking_at(parser, ":"))
 			return FAULT(parser, crm_scan_here(parser), hint, "the text of a note cannot begin with \":\"");
 		if (parser->eol - parser->p >= 8 && pg_strncasecmp(parser->p, "end note", 8) == 0 &&
@@ -220,7 +223,7 @@ crm_parse_looks(WfParser *parser, const char *word, DraftPlace place)
 	if (pg_strcasecmp(word, "click") == 0)
 		return skip_click(parser);
 	if (pg_strcasecmp(word, "accDescr") == 0 && crm_scan_accept(parser, "{"))
-		return crm_scan_block(parser, "}", place);
+		return crm_scan_block(parser, "}", true, place);
 	if (!crm_scan_accept(parser, ":"))
 		return FAULT(parser, crm_scan_here(parser), "Write: accTitle: text", "\":\" is expected behind \"%s\"", word);
 	return skip_value(parser, "a text", "Write: accTitle: text");

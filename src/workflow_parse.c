@@ -418,7 +418,7 @@ parse_line(WfParser *parser)
 	{
 		if (!is_directive(parser->p, parser->end))
 			return FAULT(parser, place, "Write: %%{init: {\"theme\": \"dark\"}}%%", "the directive is not one that Mermaid reads");
-		return crm_scan_block(parser, "}%%", place);
+		return crm_scan_block(parser, "}%%", false, place);
 	}
 	if (crm_scan_looking_at(parser, "%%"))
 		return true;

@@ -170,28 +170,56 @@ crm_scan_expect_eol(WfParser *parser)
 				 "unexpected text behind a statement");
 }
 
-/* Read over up to and including the closing token, over line ends too. */
-bool
-crm_scan_block(WfParser *parser, const char *closing, DraftPlace place)
+/* Blanks as Mermaid sees them where it wants any text: those of JavaScript. */
+void
+crm_scan_skip_wide_blanks(WfParser *parser)
 {
+	static const pg_wchar blanks[] = {0x00A0, 0x1680, 0x202F, 0x205F, 0x3000, 0xFEFF};
+
 	for (;;)
 	{
-		const char *found = NULL;
-		size_t		len = strlen(closing);
+		pg_wchar	code;
+		bool		is_blank;
 
+		crm_scan_skip_blanks(parser);
+		if (crm_scan_at_eol(parser) || !IS_HIGHBIT_SET(*parser->p) || GetDatabaseEncoding() != PG_UTF8)
+			return;
+		code = utf8_to_unicode((const unsigned char *) parser->p);
+		is_blank = code >= 0x2000 && code <= 0x200A;
+		for (int i = 0; i < lengthof(blanks); i++)
+			is_blank |= code == blanks[i];
+		if (!is_blank)
+			return;
+		parser->p += pg_mblen(parser->p);
+	}
+}
+
+/*
+ * Read over up to and including the closing token, over line ends too. Mermaid
+ * takes lines that are comments out of some blocks before it looks.
+ */
+bool
+crm_scan_block(WfParser *parser, const char *closing, bool has_comments, DraftPlace place)
+{
+	size_t		len = strlen(closing);
+
+	for (;;)
+	{
 		for (const char *p = parser->p; (size_t) (parser->eol - p) >= len; p++)
 			if (memcmp(p, closing, len) == 0)
 			{
-				found = p;
-				break;
+				parser->p = p + len;
+				return crm_scan_expect_eol(parser);
 			}
-		if (found != NULL)
+		do
 		{
-			parser->p = found + len;
-			return crm_scan_expect_eol(parser);
-		}
-		if (!crm_scan_next_line(parser))
-			return FAULT(parser, place, "The block that starts here has no end.",
-						 "\"%s\" is missing", closing);
+			if (!crm_scan_next_line(parser))
+				return FAULT(parser, place, "The block that starts here has no end.",
+							 "\"%s\" is missing", closing);
+			crm_scan_skip_blanks(parser);
+			if (has_comments && crm_scan_looking_at(parser, "%%{"))
+				return FAULT(parser, crm_scan_here(parser), "Put the directive elsewhere.",
+							 "\"%%%%{\" cannot stand in a block of text");
+		} while (has_comments && crm_scan_looking_at(parser, "%%"));
 	}
 }

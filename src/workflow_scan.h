@@ -36,7 +36,9 @@ extern bool crm_scan_accept_word(WfParser *parser, const char *word);
 extern bool crm_scan_looking_at_word(const WfParser *parser, const char *word);
 extern char *crm_scan_id(WfParser *parser);
 extern bool crm_scan_expect_eol(WfParser *parser);
-extern bool crm_scan_block(WfParser *parser, const char *closing, DraftPlace place);
+extern void crm_scan_skip_wide_blanks(WfParser *parser);
+extern bool crm_scan_block(WfParser *parser, const char *closing, bool has_comments,
+						   DraftPlace place);
 
 /* Bytes of the id character at p, before end; 0 if no id can have it (there). */
 extern int	crm_id_character(const char *p, const char *end, bool first);

@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @tables = qw(customers products orders order_lines order_events workflows settings);
+my @tables = qw(customers products orders order_lines order_events workflows guards settings);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -41,6 +41,9 @@ INSERT INTO crm.customers (name, region) VALUES ('José García', 'ES'), ('王�
 INSERT INTO crm.products (sku, name, price) VALUES ('P1', 'Pen', 1.5), ('P2', 'Ink', 7.25);
 INSERT INTO crm.workflows (name, definition) VALUES
     ('审批', E'[*] --> 草稿\n草稿 --> 已批准 : 批准\n已批准 --> [*]');
+INSERT INTO crm.guards (workflow, name, condition, message) VALUES ('loan', 'assigned', 'owner IS NOT NULL', 'Nobody owns it.');
+INSERT INTO crm.workflows (name, definition) VALUES ('loan',
+    E'[*] --> all\nstate "Alles" as all {\n[*] --> a\na --> b : go [assigned]\n}\nall --> c : after 14 days\nc --> [*]');
 
 ALTER TABLE crm.orders ADD COLUMN priority integer NOT NULL DEFAULT 3;
 ALTER TABLE crm.order_events ADD COLUMN client text DEFAULT 'psql';
@@ -72,7 +75,7 @@ SET crm.actor = 'Ada';
 SELECT SCHEMA.crm_advance_order(id, 'submit', 'note ' || id) FROM crm.orders WHERE id BETWEEN 2 AND 6;
 SELECT SCHEMA.crm_advance_order(id, 'pay') FROM crm.orders WHERE id BETWEEN 3 AND 5;
 SELECT SCHEMA.crm_advance_order(id, 'ship') FROM crm.orders WHERE id BETWEEN 4 AND 5;
-SELECT SCHEMA.crm_advance_order(5, 'complete');
+SELECT SCHEMA.crm_advance_order(5, 'complete', request_key => 'key of 5');
 UPDATE crm.orders SET status = 'cancelled' WHERE id = 6;
 SQL
 	return;
