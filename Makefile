@@ -9,6 +9,7 @@
 #   make psql [DATA=file.csv]   the same, then psql
 #   make test                   every test; SUITES="regress isolation pgtap tap demo" and TESTS="file…" choose
 #   make bench                  benchmarks
+#   make fuzz [SECONDS=600]     fuzzes the type crm_workflow (needs clang)
 
 EXTENSION  = crm
 MODULE_big = crm
@@ -86,6 +87,10 @@ test:
 	@$(MAKE) --no-print-directory ready with_llvm=no WERROR=1 </dev/null
 	+@scripts/run-tests $(SUITES)
 
+fuzz:
+	@scripts/install-deps test </dev/null
+	@test/fuzz/run $(or $(SECONDS),600)
+
 deps:
 	@scripts/install-deps test </dev/null
 
@@ -103,4 +108,4 @@ ready:
 	fi
 
 .DELETE_ON_ERROR:
-.PHONY: FORCE all install uninstall installcheck clean demo psql bench test deps ready
+.PHONY: FORCE all install uninstall installcheck clean demo psql bench test fuzz deps ready

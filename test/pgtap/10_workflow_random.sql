@@ -1,12 +1,12 @@
 -- Random machines: drawn as rows, written as Mermaid, and answered a second time in plain SQL. Whatever crm says must be
--- what the rows say. CRM_TEST_SEED repeats a run, CRM_TEST_MACHINES draws more.
+-- what the rows say. CRM_SEED repeats a run, CRM_TEST_MACHINES draws more.
 SET client_min_messages = warning;
-\set seed `echo "${CRM_TEST_SEED:-$(date +%s)}"`
+\set seed `echo "${CRM_SEED:-$(date +%s)}"`
 \set machines `echo "${CRM_TEST_MACHINES:-320}"`
 BEGIN;
 CREATE EXTENSION crm;
 SELECT plan(19);
-SELECT diag('CRM_TEST_SEED=' || :'seed');
+SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 
 CREATE TEMP TABLE composites (machine int, name text, parent text, entry text, is_final text, PRIMARY KEY (machine, name));
@@ -230,7 +230,7 @@ BEGIN
     RETURN NEXT ok(found = 0, description);
     IF found > 0 THEN
         SELECT string_agg(difference, E'\n') INTO shown FROM (SELECT difference FROM differences WHERE machine IS NOT DISTINCT FROM which LIMIT 8) AS d;
-        RETURN NEXT diag(format(E'%s machines differ. CRM_TEST_SEED=%s, machine %s:\n%s\n\n%s',
+        RETURN NEXT diag(format(E'%s machines differ. CRM_SEED=%s, machine %s:\n%s\n\n%s',
             found, (SELECT seed FROM seed), which, (SELECT text FROM machines WHERE machine = which), shown));
     END IF;
     DROP TABLE differences;

@@ -1,10 +1,10 @@
 -- Event logs: replayed on a workflow, and workflows discovered from them.
 SET client_min_messages = warning;
-\set seed `echo "${CRM_TEST_SEED:-$(date +%s)}"`
+\set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
 SELECT plan(128);
-SELECT diag('CRM_TEST_SEED=' || :'seed');
+SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 
 CREATE FUNCTION pg_temp.refusal(statement text, OUT state text, OUT message text, OUT detail text, OUT hint text)
