@@ -443,7 +443,7 @@ crm_draft_check(WfDraft *draft)
 	if (draft->initial < 0)
 	{
 		for (const char *p = draft->text; p < end.at; p++)
-			if (*p == '\n')
+			if (*p == '\n' || (*p == '\r' && (p + 1 == end.at || p[1] != '\n')))
 				end.line++;
 		return DRAFT_FAULT(draft, end, "Say where it starts: [*] --> pending",
 						   "there is no edge from [*]");

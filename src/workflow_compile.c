@@ -312,8 +312,26 @@ build(WfDraft *draft)
 	return (Workflow *) value.data;
 }
 
+/* What we write we must be able to read: a dump has to be restored. */
+static bool
+check_size(const WfDraft *draft, const Workflow *w)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	crm_workflow_to_text(w, &text);
+	if (text.len > WF_MAX_TEXT)
+		return DRAFT_TOO_LARGE(draft, draft->initial_place, SPLIT_IT,
+							   "a workflow text has at most %d bytes, this one has %d when each event has a line of its own",
+							   WF_MAX_TEXT, text.len);
+	pfree(text.data);
+	return true;
+}
+
 Workflow *
 crm_workflow_compile(WfDraft *draft)
 {
-	return crm_draft_check(draft) ? build(draft) : NULL;
+	Workflow   *w = crm_draft_check(draft) ? build(draft) : NULL;
+
+	return w != NULL && check_size(draft, w) ? w : NULL;
 }

@@ -48,6 +48,7 @@ put_cluster(const Workflow *w, int composite, StringInfo out)
 	const WfComposite *composites = WF_COMPOSITES(w);
 	const WfComposite *self = &composites[composite];
 
+	CHECK_FOR_INTERRUPTS();
 	check_stack_depth();
 	appendStringInfo(out, "    subgraph \"cluster_%s\" {\n    ", WF_STRING(w, self->name));
 	put_label(out, WF_STRING(w, self->display ? self->display : self->name));
@@ -70,17 +71,19 @@ is_inside(const Workflow *w, int state, int composite)
 	return false;
 }
 
-/* The state that an edge of a node is drawn from. */
-static int
-representative(const Workflow *w, int node)
+/* By composite: the first state inside, which its edges are drawn from. */
+static int *
+first_states(const Workflow *w)
 {
-	int			state = 0;
+	int		   *first = palloc(sizeof(int) * (w->ncomposites + 1));
 
-	if (node < w->nstates)
-		return node;
-	while (!is_inside(w, state, node - w->nstates))
-		state++;
-	return state;
+	for (int c = 0; c < w->ncomposites; c++)
+		first[c] = -1;
+	for (int s = 0; s < w->nstates; s++)
+		for (int c = WF_STATES(w)[s].composite; c != WF_NONE; c = WF_COMPOSITES(w)[c].composite)
+			if (first[c] < 0)
+				first[c] = s;
+	return first;
 }
 
 static int
@@ -100,6 +103,7 @@ Datum
 crm_dot(PG_FUNCTION_ARGS)
 {
 	const Workflow *w = crm_workflow_arg(fcinfo, 0);
+	int		   *first = first_states(w);
 	StringInfoData out;
 
 	initStringInfo(&out);
@@ -119,9 +123,10 @@ crm_dot(PG_FUNCTION_ARGS)
 	for (int i = 0; i < w->nedges; i++)
 	{
 		const WfEdge *edge = &WF_EDGES(w)[i];
-		int			from = representative(w, edge->from);
+		int			from = edge->from < w->nstates ? edge->from : first[edge->from - w->nstates];
 		int			to = entered_state(w, edge->to);
 
+		CHECK_FOR_INTERRUPTS();
 		appendStringInfo(&out, "    \"%s\" -> \"%s\" [label=\"%s", WF_STATE_NAME(w, from),
 						 WF_STATE_NAME(w, to), WF_EVENT_NAME(w, edge->event));
 		if (edge->guard != WF_NONE)

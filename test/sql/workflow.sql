@@ -214,6 +214,7 @@ SELECT f.* FROM (VALUES
     -- as a whole
     (101, ''),
     (102, E'stateDiagram-v2\n'),
+    (121, E'a --> b\r\rb --> c\r'),
     (103, E'a --> b : go\nb --> [*]'),
     (104, E'[*] --> a\n[*] --> b\na --> [*]\nb --> [*]'),
     (105, E'[*] --> a : start\na --> [*]'),
@@ -350,6 +351,7 @@ SELECT f.* FROM (VALUES
     (6, E'[*] --> a\na --> [*]\n' || repeat(E'a:::c\n', 65536)),
     (7, (SELECT E'[*] --> a\na --> a : ' || string_agg('e' || i, ',') FROM generate_series(1, 65536) i)),
     (8, E'[*] --> a\n' || (SELECT string_agg('state c' || i || ' {', E'\n') FROM generate_series(1, 10000) i)),
+    (11, E'[*] --> a\na --> ' || repeat('b', 255) || ' : ' || (SELECT string_agg('e' || i, ',') FROM generate_series(1, 2000) i) || E'\n' || repeat('b', 255) || ' --> [*]'),
     (9, E'[*] --> s0\nstate all {\n' || (SELECT string_agg('s' || i || ' --> s' || i + 1, E'\n') FROM generate_series(0, 999) i) ||
         E'\n}\n' || (SELECT string_agg('all --> s0 : e' || i, E'\n') FROM generate_series(1, 100) i)),
     (10, E'[*] --> s0\nstate all {\n' || (SELECT string_agg('s' || i || ' --> s' || i + 1, E'\n') FROM generate_series(0, 999) i) ||
