@@ -34,7 +34,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/nodes.h"
 
-#define WF_FORMAT			2		/* first byte of the compiled form */
+#define WF_FORMAT			3		/* first byte of the compiled form */
 #define WF_WIRE_FORMAT		1		/* first byte of what send() writes */
 
 #define WF_MAX_TEXT			(512 * 1024)	/* bytes of a definition */
@@ -139,8 +139,11 @@ typedef struct Workflow
 	WF_STRING(w, WF_STATES(w)[s].display ? WF_STATES(w)[s].display : WF_STATES(w)[s].name)
 #define WF_IS_TIMER(event) ((event)->months != 0 || (event)->days != 0 || (event)->seconds != 0)
 
-#define DatumGetWorkflowP(d)	((Workflow *) PG_DETOAST_DATUM(d))
+#define DatumGetWorkflowP(d)	((Workflow *) crm_workflow_check_format((Workflow *) PG_DETOAST_DATUM(d)))
 #define PG_GETARG_WORKFLOW_P(n) DatumGetWorkflowP(PG_GETARG_DATUM(n))
+
+/* workflow_args.c: the same value; an error if it is from another version of the extension */
+extern const Workflow *crm_workflow_check_format(const Workflow *w);
 
 /* workflow_draft.c: cannot be the name of a state */
 extern bool crm_workflow_is_reserved(const char *name);

@@ -15,6 +15,18 @@
 
 #include "workflow.h"
 
+const Workflow *
+crm_workflow_check_format(const Workflow *w)
+{
+	if (VARSIZE(w) < sizeof(Workflow) || w->format != WF_FORMAT)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a workflow is stored in a format that this version of crm does not read"),
+				 errdetail("Its format is %d, not %d.", VARSIZE(w) < sizeof(Workflow) ? 0 : w->format, WF_FORMAT),
+				 errhint("Install the version of the extension that wrote it, and dump it as text.")));
+	return w;
+}
+
 typedef struct Remembered
 {
 	uint64		key;			/* hash of the bytes; hash key where there are many */
@@ -67,6 +79,7 @@ remember(FunctionCallInfo fcinfo, struct varlena *raw, Remembered *into)
 	MemoryContext caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 
 	into->workflow = (Workflow *) PG_DETOAST_DATUM_COPY(PointerGetDatum(raw));
+	crm_workflow_check_format(into->workflow);
 	into->raw = memcpy(palloc(VARSIZE_ANY(raw)), raw, VARSIZE_ANY(raw));
 	MemoryContextSwitchTo(caller);
 }
@@ -96,7 +109,7 @@ crm_workflow_arg(FunctionCallInfo fcinfo, int n)
 		return last->workflow;
 	raw = get_raw(fcinfo, n);
 	if (!VARATT_IS_EXTENDED(raw))
-		return (Workflow *) raw;
+		return crm_workflow_check_format((Workflow *) raw);
 	if (last->raw == NULL || !is_same(raw, last->raw))
 	{
 		if (last->raw != NULL)

@@ -62,21 +62,13 @@ empty_cache(void)
 	cache = hash_create("crm workflows", 16, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 }
 
-/* A value as we made it, not one from a newer version of the extension. */
+/* In the cache's memory, as it has to be there as long as the cache. */
 static Workflow *
-checked_copy(Datum definition, const char *name)
+cached_copy(Datum definition)
 {
 	Workflow   *detoasted = DatumGetWorkflowP(definition);
-	Workflow   *copy;
 
-	if (VARSIZE(detoasted) < sizeof(Workflow) || detoasted->format != WF_FORMAT)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("workflow \"%s\" is stored in a format that this version of crm does not read", name),
-				 errhint("Install the version of the extension that wrote it.")));
-	copy = MemoryContextAlloc(cache_context, VARSIZE(detoasted));
-	memcpy(copy, detoasted, VARSIZE(detoasted));
-	return copy;
+	return memcpy(MemoryContextAlloc(cache_context, VARSIZE(detoasted)), detoasted, VARSIZE(detoasted));
 }
 
 /*
@@ -125,7 +117,7 @@ load_workflow(const char *name)
 			continue;
 		value = heap_getattr(tuple, definition_column, RelationGetDescr(rel), &isnull);
 		if (!isnull)
-			found = checked_copy(value, name);
+			found = cached_copy(value);
 		break;
 	}
 	systable_endscan(scan);

@@ -399,7 +399,7 @@ is_directive(const char *p, const char *end)
 	word = p;
 	p = skip_word(word, end);
 	if (p == word)
-		return true;
+		return p < end && !IS_HIGHBIT_SET(*p);	/* that may be a blank of JavaScript's */
 	p = skip_space(p, end);
 	return end - p >= 3 && memcmp(p, "}%%", 3) == 0;
 }

@@ -33,6 +33,7 @@ first_call(FunctionCallInfo fcinfo)
 	TupleDesc	desc;
 
 	rows->w = (Workflow *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0));
+	crm_workflow_check_format(rows->w);
 	call->user_fctx = rows;
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");

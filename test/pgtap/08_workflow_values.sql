@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(111);
+SELECT plan(121);
 CREATE SCHEMA crm_test;
 
 CREATE FUNCTION pg_temp.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
@@ -276,6 +276,14 @@ SELECT is_empty('SELECT * FROM crm_composites(NULL)', 'no composites');
 SELECT is_empty('SELECT * FROM crm_transitions(NULL)', 'no transitions');
 SELECT is_empty($$SELECT * FROM crm_diff(NULL, E'[*] --> a\na --> [*]')$$, 'no differences');
 SELECT is_empty($$SELECT * FROM crm_diff(E'[*] --> a\na --> [*]', NULL)$$, 'either way');
+
+-- A value of another version of the extension, or none at all
+CREATE CAST (bytea AS crm_workflow) WITHOUT FUNCTION;
+SELECT throws_ok(format($$SELECT (%L::bytea::crm_workflow)::text$$, value), 'XX001', 'a workflow is stored in a format that this version of crm does not read',
+    format('output of %s', value))
+FROM unnest(ARRAY['\x', '\x03', '\x0100000000000000000000000000000000000000000000000000', '\xff00000000000000000000000000000000000000000000000000']::bytea[]) AS value;
+SELECT throws_ok(format($$SELECT %s FROM (VALUES ('\x0200000000000000000000000000000000000000000000000000'::bytea::crm_workflow)) AS v (w)$$, call), 'XX001', NULL, call)
+FROM (VALUES ('crm_next_state(w, ''a'', ''b'')'), ('crm_states(w)'), ('crm_transitions(w)'), ('w = w'), ('crm_dot(w)'), ('crm_conforms(w, ''a'')')) AS c (call);
 
 SELECT * FROM finish();
 ROLLBACK;
