@@ -18,7 +18,7 @@ extern void crm_advance_row(Relation rel, const Door *door, CrmStep *step);
 extern void crm_check_order_key(Relation rel, const Door *door);
 
 /* Errors: a trigger of the user's took the update away; a null argument */
-extern void crm_refuse_suppressed(Relation rel, const Door *door, Datum key) pg_attribute_noreturn();
-extern void crm_refuse_null(const char *function, const char *argument) pg_attribute_noreturn();
+pg_noreturn extern void crm_refuse_suppressed(Relation rel, const Door *door, Datum key);
+pg_noreturn extern void crm_refuse_null(const char *function, const char *argument);
 
 #endif							/* CRM_ADVANCE_H */

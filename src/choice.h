@@ -44,7 +44,7 @@ extern CrmChoice *crm_decide_by_event(const Door *door, Relation rel, TupleTable
 extern CrmChoice *crm_decide_by_target(const Door *door, Relation rel, TupleTableSlot *old,
 									   TupleTableSlot *new, const Workflow *w, int to,
 									   CrmRefusal *why);
-extern void crm_throw_refusal(const CrmRefusal *why) pg_attribute_noreturn();
+pg_noreturn extern void crm_throw_refusal(const CrmRefusal *why);
 
 /* The same without words: the choice may be unmet, NULL if there is no exit at all. */
 extern CrmChoice *crm_choose_by_event(const Door *door, Relation rel, TupleTableSlot *old,

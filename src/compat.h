@@ -81,4 +81,9 @@
 #define crm_epq_init(epq, estate) EvalPlanQualInit((epq), (estate), NULL, NIL, -1)
 #endif
 
+/* 18 put the mark of a function that does not return before its declaration. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 #endif							/* CRM_COMPAT_H */

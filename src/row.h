@@ -29,6 +29,6 @@ extern bool crm_row_lock(Relation rel, const Door *door, Datum key, EState *esta
 extern bool crm_row_is_visible(Relation rel, const Door *door, Datum key);
 
 /* Error SL001 */
-extern void crm_row_refuse_missing(Relation rel, const Door *door, Datum key) pg_attribute_noreturn();
+pg_noreturn extern void crm_row_refuse_missing(Relation rel, const Door *door, Datum key);
 
 #endif							/* CRM_ROW_H */
