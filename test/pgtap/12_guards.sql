@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(46);
+SELECT plan(57);
 
 ALTER TABLE crm.orders ADD approved boolean, ADD amount numeric(14, 2) NOT NULL DEFAULT 0;
 INSERT INTO crm.customers (name) VALUES ('José');
@@ -121,6 +121,56 @@ SELECT lives_ok($$INSERT INTO crm.workflows (name, definition) VALUES ('x', E'[*
 TRUNCATE crm.guards;
 SELECT throws_ok($$SELECT crm_advance_order(6, 'submit')$$, '42704', 'guard "large" of workflow "sale" does not exist for table crm.orders',
     'without its guards, a step is refused');
+
+-- A function that a guard calls, changed or made anew
+CREATE SCHEMA crm_test;
+CREATE FUNCTION crm_test.f(bigint) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT false';
+INSERT INTO crm.guards (workflow, name, condition) VALUES ('house', 'rule', 'crm_test.f(id)');
+INSERT INTO crm.workflows (name, definition) VALUES ('house', E'[*] --> a\na --> a : go [rule]\na --> [*]');
+INSERT INTO crm.orders (id, customer_id, workflow) VALUES (70, 1, 'house');
+SELECT throws_ok($$SELECT crm_advance_order(70, 'go')$$, 'SL004', NULL, 'a guard that calls a function');
+CREATE OR REPLACE FUNCTION crm_test.f(bigint) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true';
+SELECT is(crm_advance_order(70, 'go'), 'a', 'calls it as it is now');
+DROP FUNCTION crm_test.f(bigint);
+SELECT throws_ok($$SELECT crm_advance_order(70, 'go')$$, '42883', NULL, 'not if it is not there');
+CREATE FUNCTION crm_test.f(bigint) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true';
+SELECT is(crm_advance_order(70, 'go'), 'a', 'and again once it is');
+CREATE ROLE crm_test_clerk;
+GRANT USAGE ON SCHEMA crm, crm_test TO crm_test_clerk;
+GRANT SELECT, UPDATE ON crm.orders TO crm_test_clerk;
+REVOKE EXECUTE ON FUNCTION crm_test.f(bigint) FROM PUBLIC;
+SET ROLE crm_test_clerk;
+SELECT throws_ok($$SELECT crm_advance_order(70, 'go')$$, '42501', 'permission denied for function f', 'with the rights of the caller');
+-- nor does a caller put words into its mouth
+CREATE FUNCTION pg_temp.f(bigint) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true';
+SET LOCAL search_path = pg_temp, public, pg_catalog;
+SELECT throws_ok($$SELECT crm_advance_order(70, 'go')$$, '42501', NULL, 'whatever the search_path');
+RESET ROLE;
+SET LOCAL search_path = public;
+CREATE FUNCTION public.always_less(numeric, numeric) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+CREATE OPERATOR public.< (LEFTARG = numeric, RIGHTARG = numeric, FUNCTION = public.always_less);
+SET LOCAL search_path = public, pg_catalog;
+UPDATE crm.guards SET condition = '2.0 < 1.0' WHERE name = 'rule';
+SELECT throws_ok($$SELECT crm_advance_order(70, 'go')$$, 'SL004', NULL, 'an operator that shadows PostgreSQL''s is not seen');
+RESET search_path;
+
+-- Nobody takes a timer by request, by whatever way
+INSERT INTO crm.guards (workflow, name, condition) VALUES ('timed', 'yes', 'true'), ('timed', 'no', 'false');
+INSERT INTO crm.workflows (name, definition) VALUES ('timed', $$
+    [*] --> a
+    a --> b : after 1 day
+    a --> c : after 2 days [yes]
+    a --> c : go [no]
+    a --> d : go
+    b --> [*]
+    c --> [*]
+    d --> [*]
+$$);
+INSERT INTO crm.orders (id, customer_id, workflow) VALUES (71, 1, 'timed');
+SELECT throws_ok($$SELECT crm_advance_order(71, 'after 1 day')$$, 'SL003', NULL, 'a timer');
+SELECT throws_ok($$SELECT crm_advance_order(71, 'after 2 days')$$, 'SL003', NULL, 'a timer with a guard');
+SELECT throws_ok($$UPDATE crm.orders SET status = 'b' WHERE id = 71$$, 'SL003', NULL, 'the status that only a timer leads to');
+SELECT throws_ok($$UPDATE crm.orders SET status = 'c' WHERE id = 71$$, 'SL004', NULL, 'one that a guarded edge leads to, too');
 
 -- Guards that fail when they run
 INSERT INTO crm.guards (workflow, name, condition) VALUES
