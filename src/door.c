@@ -10,6 +10,8 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -22,6 +24,7 @@
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "catalog.h"
 #include "door.h"
@@ -385,6 +388,45 @@ crm_door_get(Relation rel)
 		PG_END_TRY();
 	}
 	return door;
+}
+
+/* Whether a function is crm_enforce_workflow(), by what CREATE FUNCTION says; nothing is loaded for that. */
+static bool
+enforces_workflow(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool		is_c = HeapTupleIsValid(tuple) &&
+		((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
+	bool		isnull = true;
+	Datum		symbol = is_c ? SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull) : (Datum) 0;
+	bool		result = !isnull && strcmp(TextDatumGetCString(symbol), "crm_enforce_workflow") == 0;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return result;
+}
+
+List *
+crm_door_relations(void)
+{
+	Relation	triggers = table_open(TriggerRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(triggers, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+	List	   *found = NIL;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (!OidIsValid(trigger->tgparentid) && !trigger->tgisinternal &&
+			enforces_workflow(trigger->tgfoid))
+			found = list_append_unique_oid(found, trigger->tgrelid);
+	}
+	systable_endscan(scan);
+	table_close(triggers, AccessShareLock);
+	/* whoever locks them, locks them in the same order */
+	list_sort(found, list_oid_cmp);
+	return found;
 }
 
 char *

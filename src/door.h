@@ -103,6 +103,12 @@ extern CrmStep *crm_current_step;
 /* The door of an open relation; an error if no workflow is attached to it. */
 extern Door *crm_door_get(Relation rel);
 
+/*
+ * OIDs of all tables that a workflow is attached to; of a partitioned one only
+ * itself, not its partitions
+ */
+extern List *crm_door_relations(void);
+
 /* Whether the user has added a column to the event table that wants a value of a new row */
 extern bool crm_is_added_column(const Door *door, const FormData_pg_attribute *att);
 
