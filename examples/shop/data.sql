@@ -159,13 +159,13 @@ CROSS JOIN LATERAL (SELECT ARRAY[split_part(given_name, '/', 1), split_part(fami
                            ARRAY[lower(coalesce(nullif(split_part(given_name, '/', 2), ''), given_name)),
                                  lower(coalesce(nullif(split_part(family_name, '/', 2), ''), family_name))] AS mail) AS written;
 
--- Cafés, hotels and offices: they buy more at a time, and are known as companies by their custom fields.
-INSERT INTO crm.customers (code, name, phone, email, address, region, owner, attributes, created_at)
-SELECT format('C%s', 20000 + number), name,
+-- Cafés, hotels and offices: they buy more at a time, and are known by their custom fields.
+INSERT INTO crm.customers (code, kind, name, phone, email, address, region, owner, attributes, created_at)
+SELECT format('C%s', 20000 + number), 'company', name,
        format('%s 555 %s', dial, lpad(pg_temp.draw('phone' || name, 1000000)::text, 6, '0')),
        format('orders@company%s.example', number),
        format(E'%s %s\n%s', street, 1 + pg_temp.draw('house' || name, 90), city),
-       region, owner, jsonb_build_object('company', true, 'kind', kind, 'payment_days', 14),
+       region, owner, jsonb_build_object('business', business, 'payment_days', 14),
        timestamptz '2024-01-08 08:00:00+00' + pg_temp.draw('since' || name, 500 * 24 * 60) * interval '1 minute'
 FROM (VALUES
     (1,  'Café Größenwahn GmbH',        'café',       'Germany',        '+49', 'Anna Berg',        'Oranienstraße',          '10997 Berlin'),
@@ -208,7 +208,7 @@ FROM (VALUES
     (38, 'Kaffi Norðurljós ehf.',       'café',       'Iceland',        '+354', 'Grace Okafor',    'Laugavegur',             '101 Reykjavík'),
     (39, 'Kavárna U Modré Růže',        'café',       'Czechia',        '+420', 'Łukasz Zieliński', 'Nerudova',              '118 00 Praha'),
     (40, 'Hotell Ängslyckan AB',        'hotel',      'Sweden',         '+46', 'Anna Berg',        'Storgatan',              '621 45 Visby')
-) AS companies (number, name, kind, region, dial, owner, street, city);
+) AS companies (number, name, business, region, dial, owner, street, city);
 
 
 -- 3,000 orders over 365 days. The business grows a little, weekends are quiet, and November and December
@@ -253,7 +253,7 @@ SELECT order_id, row_number() OVER (PARTITION BY order_id ORDER BY n), product_i
 FROM (
     SELECT DISTINCT ON (o.id, p.id) o.id AS order_id, n, p.id AS product_id,
            CASE WHEN p.category = 'Machines' THEN 1
-                WHEN c.attributes ? 'company' THEN 2 + pg_temp.draw_low('quantity' || o.reference || n, 30)
+                WHEN c.kind = 'company' THEN 2 + pg_temp.draw_low('quantity' || o.reference || n, 30)
                 ELSE 1 + pg_temp.draw_low('quantity' || o.reference || n, 5) END AS quantity,
            CASE WHEN o.placed_on < date '2026-01-01' THEN round(p.price * 0.96, 1) ELSE p.price END AS unit_price
     FROM crm.orders AS o

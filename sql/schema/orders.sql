@@ -15,6 +15,8 @@ CREATE TABLE crm.orders (
     attributes    jsonb       NOT NULL DEFAULT '{}',
     CONSTRAINT orders_have_a_unique_id          PRIMARY KEY (id),
     CONSTRAINT orders_reference_is_unique       UNIQUE (reference),
+    -- for foreign keys of what is about an order and its customer
+    CONSTRAINT orders_have_one_customer         UNIQUE (id, customer_id),
     CONSTRAINT orders_belong_to_a_customer      FOREIGN KEY (customer_id) REFERENCES crm.customers (id),
     CONSTRAINT orders_follow_a_workflow         FOREIGN KEY (workflow)    REFERENCES crm.workflows (name),
     CONSTRAINT orders_currency_is_an_iso_code   CHECK (currency ~ '^[A-Z]{3}$'),
@@ -39,6 +41,7 @@ COMMENT ON COLUMN crm.orders.attributes   IS 'Custom fields, a JSON object';
 COMMENT ON INDEX  crm.orders_by_customer  IS 'Finds the orders of a customer, newest or oldest first';
 COMMENT ON CONSTRAINT orders_have_a_unique_id         ON crm.orders IS 'Each order has a number of its own';
 COMMENT ON CONSTRAINT orders_reference_is_unique      ON crm.orders IS 'No two orders share an outside order number';
+COMMENT ON CONSTRAINT orders_have_one_customer        ON crm.orders IS 'An order has one customer; what is about the order is about that customer';
 COMMENT ON CONSTRAINT orders_belong_to_a_customer     ON crm.orders IS 'An order belongs to a customer who exists';
 COMMENT ON CONSTRAINT orders_follow_a_workflow        ON crm.orders IS 'An order follows a process that exists';
 COMMENT ON CONSTRAINT orders_currency_is_an_iso_code  ON crm.orders IS 'A currency is a three-letter ISO 4217 code';

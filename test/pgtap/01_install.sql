@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(70);
+SELECT plan(75);
 
 CREATE FUNCTION pg_temp.members() RETURNS TABLE (classid oid, objid oid)
 LANGUAGE sql AS $$
@@ -24,9 +24,19 @@ END $$;
 
 -- Tables
 SELECT has_table('crm', name::name, format('there is crm.%s', name))
-FROM unnest('{customers,products,orders,order_lines,order_events,workflows,guards,settings}'::text[]) AS name;
-SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,workflows,guards,settings}'::name[],
+FROM unnest('{customers,products,orders,order_lines,order_events,activities,workflows,guards,settings}'::text[]) AS name;
+SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,activities,workflows,guards,settings}'::name[],
     'and there are no other tables');
+SELECT views_are('crm', '{follow_ups_due,neglected_customers}'::name[], 'these are the views');
+SELECT is_empty($$
+    SELECT relname FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'v'
+    AND current_setting('server_version_num')::int >= 150000 AND NOT coalesce(reloptions @> '{security_invoker=true}', false)$$,
+    'they read the tables with the rights of who reads them');
+SELECT is_empty($$
+    SELECT c.relname, attname, atttypid::regtype FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
+    WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind = 'v' AND attnum > 0
+    AND atttypid::regtype::text NOT IN ('bigint', 'integer', 'numeric', 'text', 'boolean', 'date', 'timestamp with time zone', 'interval')$$,
+    'and have columns of types that every driver reads');
 SELECT is_empty($$
     SELECT pg_describe_object(classid, objid, 0) FROM pg_temp.members()
     WHERE NOT (classid = 'pg_type'::regclass AND objid::regtype::text LIKE '%[]') AND classid = 'pg_class'::regclass$$, 'no table, view or sequence is an extension member');
@@ -36,11 +46,11 @@ SELECT is_empty($$
 SELECT results_eq($$
     SELECT attrelid::regclass::text FROM pg_attribute WHERE attidentity <> ''
     AND attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'crm'::regnamespace) ORDER BY 1$$,
-    ARRAY['crm.customers', 'crm.orders', 'crm.products'], 'three tables number their rows');
-SELECT is((SELECT count(*) FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'S'), 3::bigint,
+    ARRAY['crm.activities', 'crm.customers', 'crm.orders', 'crm.products'], 'these tables number their rows');
+SELECT is((SELECT count(*) FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'S'), 4::bigint,
     'with a sequence each');
 SELECT is_empty($$
-    SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind IN ('r', 'S')
+    SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind IN ('r', 'v', 'S')
     AND c.relowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user)$$,
     'they belong to who created the extension');
 
@@ -48,6 +58,7 @@ SELECT is_empty($$
 SELECT set_eq($$
     SELECT objid::regprocedure::text FROM pg_temp.members() WHERE classid = 'pg_proc'::regclass$$,
     ARRAY['crm_advance_order(bigint,text,text,text,integer)', 'crm_advance_orders(bigint[],text,text)', 'crm_available_events(bigint)', 'crm_force_order(bigint,text,text)',
+          'crm_customer_timeline(bigint)',
           'crm_apply_settings()', 'crm_create_tables()', 'crm_check_guard()', 'crm_check_workflow_guards()',
           'crm_enforce_workflow()', 'crm_invalidate_cache()', 'crm_protect_history()', 'crm_record_event()',
           'crm_workflow_in(cstring)', 'crm_workflow_out(crm_workflow)', 'crm_workflow_recv(internal)',
@@ -96,7 +107,7 @@ SELECT is_empty($$
     WHERE p.prosecdef OR p.proleakproof$$, 'no function is SECURITY DEFINER or LEAKPROOF');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force_order', 'crm_create_tables')
+    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force_order', 'crm_customer_timeline', 'crm_create_tables')
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('i', 's')$$,
     'what is about workflows as values is immutable and parallel safe');
 SELECT is_empty($$
@@ -121,8 +132,8 @@ SELECT ok(has_function_privilege('crm_test_nobody', 'crm_advance_order(bigint, t
 SELECT is_empty($$
     SELECT c.relname, p.privilege FROM pg_class c,
     unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p(privilege)
-    WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind = 'r'
-    AND has_table_privilege('crm_test_nobody', c.oid, p.privilege)$$, 'nobody else has a right on the tables');
+    WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind IN ('r', 'v')
+    AND has_table_privilege('crm_test_nobody', c.oid, p.privilege)$$, 'nobody else has a right on the tables and views');
 SELECT ok(NOT has_schema_privilege('crm_test_nobody', 'crm', 'USAGE'), 'nor on the schema');
 
 -- Comments
@@ -185,7 +196,7 @@ SELECT results_eq('SELECT id, status, version FROM crm.orders', $$VALUES (1::big
     'CASCADE keeps the rows');
 SELECT results_eq('SELECT order_id, seq, event FROM crm.order_events ORDER BY seq',
     $$VALUES (1::bigint, 1, 'create'), (1, 2, 'submit')$$, 'and the history');
-SELECT is((SELECT count(*) FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'S'), 3::bigint,
+SELECT is((SELECT count(*) FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'S'), 4::bigint,
     'and the sequences');
 
 -- Tables that are there already
@@ -196,8 +207,8 @@ DROP SCHEMA crm CASCADE;
 CREATE SCHEMA crm;
 SELECT is(array(
     SELECT (pg_temp.collision(format('CREATE TABLE crm.%s (i int)', name))).state || ' ' || name
-    FROM unnest('{customers,products,orders,order_lines,order_events,workflows,guards,settings}'::text[]) AS name),
-    '{42P07 customers,42P07 products,42P07 orders,42P07 order_lines,42P07 order_events,42P07 workflows,42P07 guards,42P07 settings}',
+    FROM unnest('{customers,products,orders,order_lines,order_events,activities,workflows,guards,settings}'::text[]) AS name),
+    '{42P07 customers,42P07 products,42P07 orders,42P07 order_lines,42P07 order_events,42P07 activities,42P07 workflows,42P07 guards,42P07 settings}',
     'a table of any of our names is refused');
 SELECT results_eq($$SELECT * FROM pg_temp.collision('CREATE TABLE crm.orders (i int)')$$, $$VALUES (
     '42P07', 'schema "crm" already holds an object that crm would create',
@@ -239,7 +250,10 @@ CREATE EXTENSION crm;
 SELECT hasnt_schema('crm', 'crm.create_tables = off creates no tables');
 SELECT throws_ok($$SELECT crm_advance_order(1, 'submit')$$, '42P01', 'table "crm.orders" does not exist',
     'then a step says what is missing');
+CREATE SCHEMA crm;
+CREATE VIEW crm.mine AS SELECT 1 AS one;
 SELECT lives_ok('SELECT crm_create_tables()', 'crm_create_tables() makes up for it');
+SELECT is((SELECT reloptions FROM pg_class WHERE oid = 'crm.mine'::regclass), NULL, 'a view that was there stays as it was');
 SELECT is_empty($$
     SELECT pg_describe_object(classid, objid, 0) FROM pg_temp.members()
     WHERE NOT (classid = 'pg_type'::regclass AND objid::regtype::text LIKE '%[]') AND classid IN ('pg_class'::regclass, 'pg_namespace'::regclass)$$, 'they are no members either');

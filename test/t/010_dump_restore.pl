@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @tables = qw(customers products orders order_lines order_events workflows guards settings);
+my @tables = qw(customers products orders order_lines order_events activities workflows guards settings);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -37,7 +37,12 @@ CREATE EXTENSION crm SCHEMA $schema;
 GRANT USAGE ON SCHEMA crm, $schema TO clerk;
 SQL
 	$node->safe_psql($db, <<'SQL' =~ s/SCHEMA\./$schema./gr);
-INSERT INTO crm.customers (name, region) VALUES ('José García', 'ES'), ('王小明', 'CN');
+INSERT INTO crm.customers (name, region, kind, birth_date, tags) VALUES
+    ('José García', 'ES', 'person', '2000-02-29', '{vip,"late payer"}'), ('王小明', 'CN', 'company', NULL, '{}');
+INSERT INTO crm.activities (customer_id, kind, subject, due_at) VALUES (2, 'visit', '品茶', '2030-01-01 09:00+08');
+INSERT INTO crm.activities (customer_id, kind, subject, done_at, outcome) VALUES (1, 'call', 'Reminder', now(), 'pays today');
+ALTER VIEW crm.follow_ups_due SET (security_barrier = true);
+GRANT SELECT ON crm.follow_ups_due, crm.neglected_customers TO clerk;
 INSERT INTO crm.products (sku, name, price) VALUES ('P1', 'Pen', 1.5), ('P2', 'Ink', 7.25);
 INSERT INTO crm.workflows (name, definition) VALUES
     ('审批', E'[*] --> 草稿\n草稿 --> 已批准 : 批准\n已批准 --> [*]');
@@ -137,6 +142,7 @@ sub check_copy
 
 	for my $new (
 		[ customers => "(name) VALUES ('new')" ],
+		[ activities => "(customer_id, kind, subject, due_at) VALUES (1, 'call', 'new', now())" ],
 		[ products => "(sku, name, price) VALUES ('new', 'new', 1)" ],
 		[ orders => '(customer_id) VALUES (1)' ])
 	{

@@ -15,12 +15,13 @@ $old->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION crm;
 ALTER TABLE crm.orders ADD COLUMN priority integer NOT NULL DEFAULT 3;
 INSERT INTO crm.customers (name) VALUES ('王小明');
+INSERT INTO crm.activities (customer_id, kind, subject, done_at) VALUES (1, 'visit', '品茶', now());
 INSERT INTO crm.orders (customer_id) SELECT 1 FROM generate_series(1, 3);
 SELECT crm_advance_order(id, 'submit') FROM crm.orders WHERE id > 1;
 SELECT crm_advance_order(3, 'pay', 'cash');
 SQL
 my @queries = ('TABLE crm.customers', 'TABLE crm.orders ORDER BY id',
-	'TABLE crm.order_events ORDER BY order_id, seq', 'TABLE crm.workflows', 'TABLE crm.guards', 'TABLE crm.settings');
+	'TABLE crm.order_events ORDER BY order_id, seq', 'TABLE crm.activities', 'TABLE crm.workflows', 'TABLE crm.guards', 'TABLE crm.settings');
 my %before = map { $_ => $old->safe_psql('postgres', $_) } @queries;
 $old->stop;
 
