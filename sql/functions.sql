@@ -22,6 +22,57 @@ COMMENT ON FUNCTION @extschema@.crm_available_events(bigint) IS
 COMMENT ON FUNCTION @extschema@.crm_force_order(bigint, text, text) IS
     'Gives an order any status of its workflow; for the owner of the orders, with a note, marked in the history';
 
+-- Steps of a row of any table with a workflow, whose key may be of any of these types or be read from text.
+CREATE FUNCTION @extschema@.crm_advance(relation regclass, key bigint, event text, note text DEFAULT NULL,
+        request_key text DEFAULT NULL, expected_version integer DEFAULT NULL)
+    RETURNS text
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+CREATE FUNCTION @extschema@.crm_advance(relation regclass, key uuid, event text, note text DEFAULT NULL,
+        request_key text DEFAULT NULL, expected_version integer DEFAULT NULL)
+    RETURNS text
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+CREATE FUNCTION @extschema@.crm_advance(relation regclass, key text, event text, note text DEFAULT NULL,
+        request_key text DEFAULT NULL, expected_version integer DEFAULT NULL)
+    RETURNS text
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+CREATE FUNCTION @extschema@.crm_available_events(relation regclass, key bigint)
+    RETURNS TABLE (event text, to_status text, allowed boolean, reason text)
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE ROWS 5;
+CREATE FUNCTION @extschema@.crm_available_events(relation regclass, key uuid)
+    RETURNS TABLE (event text, to_status text, allowed boolean, reason text)
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE ROWS 5;
+CREATE FUNCTION @extschema@.crm_available_events(relation regclass, key text)
+    RETURNS TABLE (event text, to_status text, allowed boolean, reason text)
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE ROWS 5;
+CREATE FUNCTION @extschema@.crm_force(relation regclass, key bigint, status text, note text)
+    RETURNS text
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+CREATE FUNCTION @extschema@.crm_force(relation regclass, key uuid, status text, note text)
+    RETURNS text
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+CREATE FUNCTION @extschema@.crm_force(relation regclass, key text, status text, note text)
+    RETURNS text
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.crm_advance(regclass, bigint, text, text, text, integer) IS
+    'Makes a row of a table with a workflow take an event, records it, and returns the new status';
+COMMENT ON FUNCTION @extschema@.crm_advance(regclass, uuid, text, text, text, integer) IS
+    'Makes a row of a table with a workflow take an event, records it, and returns the new status';
+COMMENT ON FUNCTION @extschema@.crm_advance(regclass, text, text, text, text, integer) IS
+    'Makes a row of a table with a workflow take an event, records it, and returns the new status';
+COMMENT ON FUNCTION @extschema@.crm_available_events(regclass, bigint) IS
+    'The events that a row of a table with a workflow may take now, or may not yet and why';
+COMMENT ON FUNCTION @extschema@.crm_available_events(regclass, uuid) IS
+    'The events that a row of a table with a workflow may take now, or may not yet and why';
+COMMENT ON FUNCTION @extschema@.crm_available_events(regclass, text) IS
+    'The events that a row of a table with a workflow may take now, or may not yet and why';
+COMMENT ON FUNCTION @extschema@.crm_force(regclass, bigint, text, text) IS
+    'Gives a row any status of its workflow; for the owner of the table, with a note, marked in the history';
+COMMENT ON FUNCTION @extschema@.crm_force(regclass, uuid, text, text) IS
+    'Gives a row any status of its workflow; for the owner of the table, with a note, marked in the history';
+COMMENT ON FUNCTION @extschema@.crm_force(regclass, text, text, text) IS
+    'Gives a row any status of its workflow; for the owner of the table, with a note, marked in the history';
+
 -- The door: trigger functions. A trigger may be created by whoever owns its table.
 CREATE FUNCTION @extschema@.crm_enforce_workflow() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;

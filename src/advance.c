@@ -1,6 +1,6 @@
 /*
  * advance.c
- *		crm_advance_order(): one step of one order, in one call.
+ *		crm_advance(): one step of one row, in one call.
  *
  * It decides nothing itself. It updates the row by its primary key and leaves the
  * event where the BEFORE trigger, which sees the row as locked, finds it; the
@@ -33,9 +33,13 @@
 #include "advance.h"
 #include "catalog.h"
 #include "door.h"
+#include "key.h"
 #include "row.h"
+#include "target.h"
 
+PG_FUNCTION_INFO_V1(crm_advance);
 PG_FUNCTION_INFO_V1(crm_advance_order);
+PG_FUNCTION_INFO_V1(crm_force);
 PG_FUNCTION_INFO_V1(crm_force_order);
 
 #define MAX_REQUEST_KEY	255		/* bytes; an index has limits of its own */
@@ -99,16 +103,6 @@ advance_plan(Relation rel, const Door *door)
 	entry->key = door->key_name;
 	entry->plan = plan;
 	return plan;
-}
-
-void
-crm_refuse_null(const char *function, const char *argument)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-			 errmsg("%s must not be null", argument),
-			 errdetail("%s() was called with a null %s.", function, argument),
-			 errhint("Give it a value.")));
 }
 
 /* UPDATE … SET status = status WHERE key = $1; returns the number of rows. */
@@ -210,13 +204,13 @@ update_directly(Relation rel, const Door *door, CrmStep *step)
 }
 
 void
-crm_refuse_suppressed(Relation rel, const Door *door, Datum key)
+crm_refuse_suppressed(const Door *door, Datum key)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-			 errmsg("%s was not advanced", crm_row_name(door, rel, key)),
+			 errmsg("%s was not advanced", crm_row_name(door, key)),
 			 errdetail("Another BEFORE trigger of table %s has suppressed the update.",
-					   crm_relation_name(rel)),
+					   crm_table_name(door)),
 			 errhint("Look at the triggers of the table; one of them returns NULL.")));
 }
 
@@ -226,8 +220,8 @@ refuse_missing(Relation rel, const Door *door, const CrmStep *step)
 	/* a policy may hide a row from updates only: then it is none for the caller */
 	if (step->resolved ||
 		(!rel->rd_rel->relrowsecurity && crm_row_is_visible(rel, door, step->key)))
-		crm_refuse_suppressed(rel, door, step->key);
-	crm_row_refuse_missing(rel, door, step->key);
+		crm_refuse_suppressed(door, step->key);
+	crm_row_refuse_missing(door, crm_row_name(door, step->key));
 }
 
 void
@@ -235,6 +229,7 @@ crm_advance_row(Relation rel, const Door *door, CrmStep *step)
 {
 	uint64		nrows;
 
+	step->relid = door->root_relid;
 	step->outer = crm_current_step;
 	step->trigger_depth = crm_trigger_depth() + 1;
 	PG_TRY();
@@ -256,43 +251,9 @@ crm_advance_row(Relation rel, const Door *door, CrmStep *step)
 	if (!step->resolved)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the workflow trigger of table %s did not fire", crm_relation_name(rel)),
+				 errmsg("the workflow trigger of table %s did not fire", crm_table_name(door)),
 				 errdetail("It is disabled, or session_replication_role is set."),
-				 errhint("ALTER TABLE %s ENABLE TRIGGER ALL enables it.", crm_relation_name(rel))));
-}
-
-void
-crm_check_order_key(Relation rel, const Door *door)
-{
-	if (door->key_type != INT8OID)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("the key of table %s is of type %s", crm_relation_name(rel),
-						format_type_be(door->key_type)),
-				 errdetail("Orders are advanced by a key of type bigint."),
-				 errhint("Change the type of the column back.")));
-}
-
-/* Take a step of an order, with the lock of the table that an update takes. */
-static text *
-advance_order(CrmStep *step)
-{
-	Relation	rel = table_open(crm_table_oid("orders"), RowExclusiveLock);
-	const Door *door = crm_door_get(rel);
-
-	crm_check_order_key(rel, door);
-	if (step->force_to != NULL && !crm_owns_relation(RelationGetRelid(rel), GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("%s cannot be forced to another status", crm_row_name(door, rel, step->key)),
-				 errdetail("Role \"%s\" does not own table %s.",
-						   GetUserNameFromId(GetUserId(), false), crm_relation_name(rel)),
-				 errhint("Ask its owner, or take the steps of the workflow.")));
-	step->relid = RelationGetRelid(rel);
-	step->context = CurrentMemoryContext;
-	crm_advance_row(rel, door, step);
-	table_close(rel, NoLock);
-	return step->to_status;
+				 errhint("ALTER TABLE %s ENABLE TRIGGER ALL enables it.", crm_table_name(door))));
 }
 
 static text *
@@ -309,74 +270,134 @@ get_request_key(FunctionCallInfo fcinfo, int n)
 	return key;
 }
 
+/* crm_advance() and crm_advance_order(): the same call, with a table and without. */
+static Datum
+advance(FunctionCallInfo fcinfo, const char *function)
+{
+	int			first = PG_NARGS() - 4; /* behind what names the row */
+	CrmStep		step = {0};
+	CrmTarget	target;
+
+	if (PG_ARGISNULL(first))
+		crm_refuse_null(function, "event");
+	PreventCommandIfReadOnly(psprintf("%s()", function));
+	crm_target_open(fcinfo, function, RowExclusiveLock, &target);
+
+	step.key = target.key;
+	step.event = text_to_cstring(PG_GETARG_TEXT_PP(first));
+	step.note = PG_ARGISNULL(first + 1) ? NULL : PG_GETARG_TEXT_PP(first + 1);
+	step.request_key = get_request_key(fcinfo, first + 2);
+	step.expected_version = PG_ARGISNULL(first + 3) ? -1 : Max(PG_GETARG_INT32(first + 3), 0);
+	step.context = CurrentMemoryContext;
+	crm_advance_row(target.rel, target.door, &step);
+	table_close(target.rel, NoLock);
+	PG_RETURN_TEXT_P(step.to_status);
+}
+
+/*
+ * crm_advance(relation regclass, key bigint | uuid | text, event text, note text
+ * DEFAULT NULL, request_key text DEFAULT NULL, expected_version integer DEFAULT
+ * NULL) returns text
+ *
+ * Makes a row of a table with a workflow take the event, and returns its new
+ * status. The key is a value of the primary key, or its text. Runs with the
+ * rights of the caller, who needs UPDATE on the table (status is enough) and
+ * SELECT (key and status are enough), and no right on the history. A request_key
+ * makes a repeat of the call return the first answer and do nothing; with
+ * expected_version, the step is taken only if the row still has that version.
+ *
+ * Errors: 22004 for a null relation, key or event, 42809 for a relation that is
+ * no table, 55000 for a table without a workflow, 42804 for a key of another
+ * type, SL001 if there is no such row, SL002 for an unknown event, SL003 if it is
+ * not possible from the row's status, SL004 if its guard does not hold, SL005 for
+ * another version, SL012 if the request_key was used for something else, 22023
+ * for one that is empty or too long, 25006 in a read-only transaction, 40001 if
+ * somebody else has changed the row since the snapshot of a REPEATABLE READ
+ * transaction.
+ */
+Datum
+crm_advance(PG_FUNCTION_ARGS)
+{
+	return advance(fcinfo, "crm_advance");
+}
+
 /*
  * crm_advance_order(order_id bigint, event text, note text DEFAULT NULL,
  * request_key text DEFAULT NULL, expected_version integer DEFAULT NULL) returns text
  *
- * Makes the order take the event, and returns its new status. Runs with the
- * rights of the caller, who needs UPDATE on crm.orders (status is enough) and
- * SELECT, and no right on the history. A request_key makes a repeat of the call
- * return the first answer and do nothing; with expected_version, the step is
- * taken only if the order still has that version.
- *
- * Errors: 22004 for a null order_id or event, SL001 if there is no such order,
- * SL002 for an unknown event, SL003 if it is not possible from the order's
- * status, SL004 if its guard does not hold, SL005 for another version, SL012 if
- * the request_key was used for something else, 22023 for one that is empty or too
- * long, 25006 in a read-only transaction, 40001 if somebody else has changed the
- * order since the snapshot of a REPEATABLE READ transaction.
+ * crm_advance('crm.orders', order_id, …)
  */
 Datum
 crm_advance_order(PG_FUNCTION_ARGS)
 {
-	CrmStep		step = {0};
-
-	if (PG_ARGISNULL(0))
-		crm_refuse_null("crm_advance_order", "order_id");
-	if (PG_ARGISNULL(1))
-		crm_refuse_null("crm_advance_order", "event");
-	PreventCommandIfReadOnly("crm_advance_order()");
-
-	step.key = PG_GETARG_DATUM(0);
-	step.event = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	step.note = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
-	step.request_key = get_request_key(fcinfo, 3);
-	step.expected_version = PG_ARGISNULL(4) ? -1 : Max(PG_GETARG_INT32(4), 0);
-	PG_RETURN_TEXT_P(advance_order(&step));
+	return advance(fcinfo, "crm_advance_order");
 }
 
-/*
- * crm_force_order(order_id bigint, status text, note text) returns text
- *
- * Gives the order a status that its workflow has, whether a step leads there or
- * not, also from a status that the workflow does not have any more. For the owner
- * of crm.orders only. The history shows the event "force", marked as forced, with
- * the note, which is required.
- *
- * Errors: 22004 for a null, 22023 for an empty note, 42501 for anybody else,
- * SL001, SL007 if the workflow has no such status, 25006, 40001.
- */
-Datum
-crm_force_order(PG_FUNCTION_ARGS)
+/* crm_force() and crm_force_order() */
+static Datum
+force(FunctionCallInfo fcinfo, const char *function)
 {
-	static const char *const arguments[] = {"order_id", "status", "note"};
+	static const char *const arguments[] = {"status", "note"};
+	int			first = PG_NARGS() - lengthof(arguments);
 	CrmStep		step = {0};
+	CrmTarget	target;
 
 	for (int i = 0; i < lengthof(arguments); i++)
-		if (PG_ARGISNULL(i))
-			crm_refuse_null("crm_force_order", arguments[i]);
-	PreventCommandIfReadOnly("crm_force_order()");
+		if (PG_ARGISNULL(first + i))
+			crm_refuse_null(function, arguments[i]);
+	PreventCommandIfReadOnly(psprintf("%s()", function));
+	crm_target_open(fcinfo, function, RowExclusiveLock, &target);
 
-	step.key = PG_GETARG_DATUM(0);
+	step.key = target.key;
 	step.event = "force";
-	step.force_to = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	step.note = PG_GETARG_TEXT_PP(2);
+	step.force_to = text_to_cstring(PG_GETARG_TEXT_PP(first));
+	step.note = PG_GETARG_TEXT_PP(first + 1);
 	step.expected_version = -1;
+	step.context = CurrentMemoryContext;
 	if (strspn(text_to_cstring(step.note), " \t\r\n") == VARSIZE_ANY_EXHDR(step.note))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a forced step needs a note"),
 				 errdetail("The note is empty."),
 				 errhint("Say why; the history keeps it.")));
-	PG_RETURN_TEXT_P(advance_order(&step));
+	if (!crm_owns_table(target.door))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("%s cannot be forced to another status", crm_row_name(target.door, step.key)),
+				 errdetail("Role \"%s\" does not own table %s.",
+						   GetUserNameFromId(GetUserId(), false), crm_table_name(target.door)),
+				 errhint("Ask its owner, or take the steps of the workflow.")));
+	crm_advance_row(target.rel, target.door, &step);
+	table_close(target.rel, NoLock);
+	PG_RETURN_TEXT_P(step.to_status);
+}
+
+/*
+ * crm_force(relation regclass, key bigint | uuid | text, status text, note text)
+ * returns text
+ *
+ * Gives the row a status that its workflow has, whether a step leads there or
+ * not, also from a status that the workflow does not have any more. For the
+ * table's owner only. The history shows the event "force", marked as forced, with
+ * the note, which is required.
+ *
+ * Errors: 22004 for a null, 22023 for an empty note, 42501 for anybody else,
+ * SL007 if the workflow has no such status, and for table and key those of
+ * crm_advance(); 25006, 40001.
+ */
+Datum
+crm_force(PG_FUNCTION_ARGS)
+{
+	return force(fcinfo, "crm_force");
+}
+
+/*
+ * crm_force_order(order_id bigint, status text, note text) returns text
+ *
+ * crm_force('crm.orders', order_id, …)
+ */
+Datum
+crm_force_order(PG_FUNCTION_ARGS)
+{
+	return force(fcinfo, "crm_force_order");
 }

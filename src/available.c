@@ -10,10 +10,10 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-#include "advance.h"
-#include "catalog.h"
 #include "choice.h"
+#include "key.h"
 #include "row.h"
+#include "target.h"
 
 PG_FUNCTION_INFO_V1(crm_available_events);
 
@@ -32,7 +32,7 @@ list_events(const Workflow *w, int state)
 	return events;
 }
 
-/* A choice for each event that the order may take, or may not yet */
+/* A choice for each event that the row may take, or may not yet */
 static List *
 list_choices(Relation rel, const Door *door, TupleTableSlot *row)
 {
@@ -53,31 +53,52 @@ list_choices(Relation rel, const Door *door, TupleTableSlot *row)
 	return choices;
 }
 
+/* What the row may do, as it lies in a table that is not partitioned */
 static List *
-choices_of_order(Datum key)
+choices_of_row(Relation rel, const Door *door, Datum key)
 {
-	Relation	rel = table_open(crm_table_oid("orders"), AccessShareLock);
-	const Door *door = crm_door_get(rel);
 	TupleTableSlot *row = table_slot_create(rel, NULL);
 	List	   *choices;
 
-	crm_check_order_key(rel, door);
-	if (!crm_row_is_visible(rel, door, key) ||
-		!crm_row_find(rel, door, key, GetActiveSnapshot(), row))
-		crm_row_refuse_missing(rel, door, key);
+	if (!crm_row_find(rel, door, key, GetActiveSnapshot(), row))
+		crm_row_refuse_missing(door, crm_row_name(door, key));
 	choices = list_choices(rel, door, row);
 	ExecDropSingleTupleTableSlot(row);
-	table_close(rel, AccessShareLock);
+	return choices;
+}
+
+static List *
+choices_of_target(FunctionCallInfo fcinfo)
+{
+	CrmTarget	target;
+	List	   *choices;
+
+	crm_target_open(fcinfo, "crm_available_events", AccessShareLock, &target);
+	if (!crm_row_is_visible(target.rel, target.door, target.key))
+		crm_row_refuse_missing(target.door, crm_row_name(target.door, target.key));
+	if (target.rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	{
+		Relation	partition = table_open(crm_row_partition(target.rel, target.door, target.key),
+										   AccessShareLock);
+
+		choices = choices_of_row(partition, crm_door_get(partition), target.key);
+		table_close(partition, AccessShareLock);
+	}
+	else
+		choices = choices_of_row(target.rel, target.door, target.key);
+	table_close(target.rel, AccessShareLock);
 	return choices;
 }
 
 /*
- * crm_available_events(order_id bigint) returns table (event text, to_status
- * text, allowed boolean, reason text)
+ * crm_available_events(relation regclass, key bigint | uuid | text) returns table
+ * (event text, to_status text, allowed boolean, reason text)
+ * crm_available_events(order_id bigint): the same of crm.orders
  *
- * The events that the order's status knows, in the order of the drawing, each
- * with where it leads now; if no guard lets it pass, not allowed, and why. The
- * caller needs to see the order, nothing else. Errors: SL001, and those of guards.
+ * The events that the row's status knows, in the order of the drawing, each with
+ * where it leads now; if no guard lets it pass, not allowed, and why. The caller
+ * needs to see the row, nothing else. Errors: SL001, those of crm_advance() for
+ * table and key, and those of guards.
  */
 Datum
 crm_available_events(PG_FUNCTION_ARGS)
@@ -97,7 +118,7 @@ crm_available_events(PG_FUNCTION_ARGS)
 		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 			elog(ERROR, "return type must be a row type");
 		call->tuple_desc = BlessTupleDesc(desc);
-		call->user_fctx = choices_of_order(PG_GETARG_DATUM(0));
+		call->user_fctx = choices_of_target(fcinfo);
 		MemoryContextSwitchTo(caller);
 	}
 	call = SRF_PERCALL_SETUP();

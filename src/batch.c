@@ -25,6 +25,7 @@
 #include "advance.h"
 #include "catalog.h"
 #include "door.h"
+#include "target.h"
 
 PG_FUNCTION_INFO_V1(crm_advance_orders);
 
@@ -35,6 +36,19 @@ compare_ids(const void *a, const void *b)
 	int64		y = DatumGetInt64(*(const Datum *) b);
 
 	return x < y ? -1 : (x > y ? 1 : 0);
+}
+
+/* Ids are looked for among the steps by their number. */
+static void
+check_order_key(Relation rel, const Door *door)
+{
+	if (door->key_type != INT8OID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the key of table %s is of type %s", crm_relation_name(rel),
+						format_type_be(door->key_type)),
+				 errdetail("Many orders are advanced by a key of type bigint."),
+				 errhint("Change the type of the column back.")));
 }
 
 /* The ids in order, each once, NULLs left out; returns how many. */
@@ -86,7 +100,7 @@ update_rows(Relation rel, const Door *door, Datum ids, CrmStep *steps, int n)
 	char	   *status = pstrdup(quote_identifier(NameStr(door->status_name)));
 	CrmStep		head = {0};
 
-	head.relid = RelationGetRelid(rel);
+	head.relid = door->root_relid;
 	head.batch = steps;
 	head.nbatch = n;
 	head.outer = crm_current_step;
@@ -175,7 +189,7 @@ take_all(void *arg)
 	update_rows(batch->rel, batch->door, batch->ids, batch->steps, batch->n);
 	for (int i = 0; i < batch->n; i++)
 		if (batch->steps[i].resolved && !batch->steps[i].recorded)
-			crm_refuse_suppressed(batch->rel, batch->door, batch->steps[i].key);
+			crm_refuse_suppressed(batch->door, batch->steps[i].key);
 }
 
 static void
@@ -259,7 +273,7 @@ crm_advance_orders(PG_FUNCTION_ARGS)
 
 	batch.rel = table_open(crm_table_oid("orders"), RowExclusiveLock);
 	batch.door = crm_door_get(batch.rel);
-	crm_check_order_key(batch.rel, batch.door);
+	check_order_key(batch.rel, batch.door);
 	batch.n = sort_ids(PG_GETARG_ARRAYTYPE_P(0), &ids);
 	batch.ids = PointerGetDatum(construct_array(ids, batch.n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	batch.steps = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(CrmStep) * Max(batch.n, 1));
@@ -269,7 +283,6 @@ crm_advance_orders(PG_FUNCTION_ARGS)
 	{
 		CrmStep    *step = &batch.steps[i];
 
-		step->relid = RelationGetRelid(batch.rel);
 		step->key = ids[i];
 		step->event = event;
 		step->note = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);

@@ -9,6 +9,7 @@
 
 #include "choice.h"
 #include "guards.h"
+#include "key.h"
 
 /* An exit that is tried, copied out of the workflow */
 typedef struct Candidate
@@ -183,7 +184,7 @@ refuse_step(const Door *door, Relation rel, TupleTableSlot *row, const Workflow 
 	char	   *exits = crm_workflow_list_exits(w, from);
 
 	why->sqlstate = ERRCODE_CRM_NOT_ALLOWED_FROM_HERE;
-	why->message = psprintf("%s cannot %s", crm_row_name_of(door, rel, row), what);
+	why->message = psprintf("%s cannot %s", crm_row_name_of(door, row), what);
 	why->detail = psprintf("Its status is \"%s\", in workflow \"%s\".", WF_STATE_NAME(w, from),
 						   crm_row_workflow_name(door, rel, row));
 	why->hint = exits[0] != '\0' ? psprintf("Possible events from here: %s.", exits) :
@@ -196,7 +197,7 @@ refuse_unmet(const Door *door, Relation rel, TupleTableSlot *row, const CrmChoic
 			 const char *what, CrmRefusal *why)
 {
 	why->sqlstate = ERRCODE_CRM_GUARD_NOT_MET;
-	why->message = psprintf("%s cannot %s", crm_row_name_of(door, rel, row), what);
+	why->message = psprintf("%s cannot %s", crm_row_name_of(door, row), what);
 	why->detail = choice->unmet;
 	why->hint = psprintf("The event \"%s\" (to \"%s\") is possible once that is met.",
 						 choice->event, choice->to);
@@ -212,7 +213,7 @@ refuse_event(const Door *door, Relation rel, TupleTableSlot *row, const Workflow
 	why->sqlstate = ERRCODE_CRM_UNKNOWN_EVENT;
 	why->message = psprintf("workflow \"%s\" has no event \"%s\"",
 							crm_row_workflow_name(door, rel, row), event);
-	why->detail = psprintf("The status of %s is \"%s\".", crm_row_name_of(door, rel, row),
+	why->detail = psprintf("The status of %s is \"%s\".", crm_row_name_of(door, row),
 						   WF_STATE_NAME(w, from));
 	why->hint = similar ? psprintf("Did you mean \"%s\"?", similar) :
 		exits[0] != '\0' ? psprintf("Possible events from here: %s.", exits) :

@@ -8,7 +8,6 @@
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/table.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
@@ -19,7 +18,7 @@
 #include "nodes/nodes.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
@@ -28,6 +27,7 @@
 
 #include "catalog.h"
 #include "door.h"
+#include "key.h"
 #include "trigger.h"
 #include "workflow_cache.h"
 
@@ -45,7 +45,8 @@ forget_doors(Oid relid)
 		return;
 	hash_seq_init(&scan, doors);
 	while ((door = hash_seq_search(&scan)) != NULL)
-		if (relid == InvalidOid || relid == door->relid || relid == door->history_relid)
+		if (relid == InvalidOid || relid == door->relid || relid == door->root_relid ||
+			relid == door->history_relid)
 			door->valid = false;
 }
 
@@ -233,12 +234,12 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 				 errmsg("trigger \"%s\" of table %s needs one argument", recorder->tgname,
 						crm_relation_name(rel)),
 				 errhint("crm_record_event('order_events') writes into the table of that name in the same schema.")));
-	relid = get_relname_relid(recorder->tgargs[0], RelationGetNamespace(rel));
+	relid = get_relname_relid(recorder->tgargs[0], get_rel_namespace(door->root_relid));
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("event table \"%s\" of table %s does not exist", recorder->tgargs[0],
-						crm_relation_name(rel))));
+						crm_table_name(door))));
 
 	history = table_open(relid, AccessShareLock);
 	desc = RelationGetDescr(history);
@@ -287,6 +288,49 @@ find_key_equality(Door *door)
 	index_close(index, AccessShareLock);
 }
 
+/*
+ * The table that a trigger was created on. A partition's own are copies, and each
+ * knows which one it was copied from.
+ */
+static Oid
+find_root(Oid trigger)
+{
+	Relation	triggers = table_open(TriggerRelationId, AccessShareLock);
+	Oid			root = InvalidOid;
+
+	while (OidIsValid(trigger))
+	{
+		ScanKeyData condition;
+		SysScanDesc scan;
+		HeapTuple	tuple;
+
+		ScanKeyInit(&condition, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(trigger));
+		scan = systable_beginscan(triggers, TriggerOidIndexId, true, NULL, 1, &condition);
+		tuple = systable_getnext(scan);
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "could not find trigger %u", trigger);
+		root = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
+		trigger = ((Form_pg_trigger) GETSTRUCT(tuple))->tgparentid;
+		systable_endscan(scan);
+	}
+	table_close(triggers, AccessShareLock);
+	return root;
+}
+
+static Oid
+owner_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "could not find relation %u", relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
 static void
 build_door(Door *door, Relation rel)
 {
@@ -300,7 +344,8 @@ build_door(Door *door, Relation rel)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("no workflow is attached to table %s", crm_relation_name(rel)),
-				 errdetail("It has no trigger that calls crm_enforce_workflow().")));
+				 errdetail("It has no trigger that calls crm_enforce_workflow()."),
+				 errhint("crm_attach_workflow() attaches one.")));
 	if (enforcer->tgnargs < 1 || enforcer->tgnargs > 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
@@ -308,6 +353,8 @@ build_door(Door *door, Relation rel)
 						enforcer->tgname, crm_relation_name(rel)),
 				 errhint("crm_enforce_workflow('status') takes the workflow from the column \"workflow\", crm_enforce_workflow('status', 'order') names it.")));
 
+	door->root_relid = find_root(enforcer->tgoid);
+	door->owner = owner_of(door->root_relid);
 	door->status = crm_column(rel, enforcer->tgargs[0], TEXTOID);
 	namestrcpy(&door->status_name, enforcer->tgargs[0]);
 	door->by_column = enforcer->tgnargs == 1;
@@ -366,7 +413,7 @@ crm_door_get(Relation rel)
 	if (!found)
 	{
 		door->valid = false;
-		door->history_relid = InvalidOid;
+		door->root_relid = door->history_relid = InvalidOid;
 	}
 
 	/*
@@ -430,26 +477,16 @@ crm_door_relations(void)
 }
 
 char *
-crm_row_name(const Door *door, Relation rel, Datum key)
+crm_table_name(const Door *door)
 {
-	Oid			output;
-	bool		isvarlena;
-	char	   *key_text;
-
-	getTypeOutputInfo(door->key_type, &output, &isvarlena);
-	key_text = OidOutputFunctionCall(output, key);
-	if (strcmp(RelationGetRelationName(rel), "orders") == 0 &&
-		RelationGetNamespace(rel) == get_namespace_oid(CRM_SCHEMA, true))
-		return psprintf("order %s", key_text);
-	return psprintf("row \"%s\" of table %s", key_text, crm_relation_name(rel));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(door->root_relid)),
+									  get_rel_name(door->root_relid));
 }
 
-char *
-crm_row_name_of(const Door *door, Relation rel, TupleTableSlot *row)
+bool
+crm_owns_table(const Door *door)
 {
-	bool		isnull;
-
-	return crm_row_name(door, rel, slot_getattr(row, door->key, &isnull));
+	return crm_owns_relation(door->root_relid, GetUserId());
 }
 
 /* Of several steps, in order of their keys, which are numbers. */
@@ -479,11 +516,11 @@ crm_step_for(const Door *door, Datum key)
 {
 	CrmStep    *step = crm_current_step;
 
-	if (step == NULL || step->relid != door->relid || step->trigger_depth != crm_trigger_depth())
+	if (step == NULL || step->relid != door->root_relid || step->trigger_depth != crm_trigger_depth())
 		return NULL;
 	if (step->batch != NULL)
 		return find_in_batch(step->batch, step->nbatch, key);
-	return datumIsEqual(step->key, key, door->key_byval, door->key_len) ? step : NULL;
+	return crm_same_key(door, step->key, key) ? step : NULL;
 }
 
 /* The name of the workflow that a row follows */
@@ -499,7 +536,7 @@ row_workflow_name(const Door *door, Relation rel, TupleTableSlot *row)
 	if (isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("null value in column \"workflow\" of table %s", crm_relation_name(rel)),
+				 errmsg("null value in column \"workflow\" of table %s", crm_table_name(door)),
 				 errdetail("Without a workflow no status is valid.")));
 	return DatumGetTextPP(value);
 }
@@ -567,14 +604,14 @@ crm_check_workflow_change(const Door *door, Relation rel, TupleTableSlot *old,
 	to = row_workflow_name(door, rel, new);
 	if (crm_same_text(from, to))
 		return;
-	if (!crm_owns_relation(RelationGetRelid(rel), GetUserId()))
+	if (!crm_owns_table(door))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("%s cannot be moved from workflow \"%s\" to \"%s\"",
-						crm_row_name(door, rel, slot_getattr(old, door->key, &isnull)),
+						crm_row_name(door, slot_getattr(old, door->key, &isnull)),
 						text_to_cstring(from), text_to_cstring(to)),
 				 errdetail("Role \"%s\" does not own table %s.",
-						   GetUserNameFromId(GetUserId(), false), crm_relation_name(rel)),
+						   GetUserNameFromId(GetUserId(), false), crm_table_name(door)),
 				 errhint("Ask its owner.")));
 	(void) crm_row_state(door, rel, new, crm_row_workflow(door, rel, new));
 }

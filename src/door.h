@@ -39,6 +39,8 @@ typedef enum HistoryColumn
 typedef struct Door
 {
 	Oid			relid;			/* hash key */
+	Oid			root_relid;		/* of a partition, the table that has the workflow; else relid */
+	Oid			owner;			/* of that table */
 	bool		valid;
 	bool		by_column;		/* each row names its workflow in a column */
 	NameData	status_name;
@@ -67,13 +69,13 @@ typedef struct Door
 } Door;
 
 /*
- * One step on its way: crm_advance_order() says what it wants, the BEFORE trigger
+ * One step on its way: crm_advance() says what it wants, the BEFORE trigger
  * finds out what that means for the row as locked, the AFTER trigger records it.
  */
 typedef struct CrmStep
 {
 	struct CrmStep *outer;		/* the step in whose triggers this one was made */
-	Oid			relid;
+	Oid			relid;			/* the door's root_relid: its row may be in any partition */
 	Datum		key;
 	const char *event;
 	const char *force_to;		/* the status, whatever the workflow says; NULL if not forced */
@@ -112,9 +114,14 @@ extern List *crm_door_relations(void);
 /* Whether the user has added a column to the event table that wants a value of a new row */
 extern bool crm_is_added_column(const Door *door, const FormData_pg_attribute *att);
 
-/* What people call the row: order 42, or row "42" of table crm.tickets */
-extern char *crm_row_name(const Door *door, Relation rel, Datum key);
-extern char *crm_row_name_of(const Door *door, Relation rel, TupleTableSlot *row);
+/*
+ * Name of the table that has the workflow, quoted where needed: of a partition,
+ * the one that people know
+ */
+extern char *crm_table_name(const Door *door);
+
+/* Whether the current role owns that table, or may do what its owner may */
+extern bool crm_owns_table(const Door *door);
 
 /*
  * The step on its way, if it is about this row and we are in a trigger of its own

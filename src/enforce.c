@@ -19,6 +19,7 @@
 #include "choice.h"
 #include "door.h"
 #include "history.h"
+#include "key.h"
 #include "trigger.h"
 
 PG_FUNCTION_INFO_V1(crm_enforce_workflow);
@@ -47,7 +48,7 @@ refuse_edit(const Door *door, Relation rel, Datum key, const char *column)
 	ereport(ERROR,
 			(errcode(ERRCODE_CRM_KEPT_BY_MACHINE),
 			 errmsg("column \"%s\" of %s is kept by the database", column,
-					crm_row_name(door, rel, key)),
+					crm_row_name(door, key)),
 			 errdetail("The statement gives it a value of its own."),
 			 errhint("Leave the column out of the statement.")));
 }
@@ -83,7 +84,7 @@ enforce_insert(const Door *door, Relation rel, TupleTableSlot *new, Changes *cha
 
 	/* When an import says since when, it is taken at its word. */
 	since = slot_getattr(new, door->status_since, &isnull);
-	given = !isnull && crm_owns_relation(RelationGetRelid(rel), GetUserId());
+	given = !isnull && crm_owns_table(door);
 	if (given)
 		check_no_infinity(DatumGetTimestampTz(since));
 	else
@@ -113,18 +114,18 @@ is_repeated(const Door *door, Relation rel, Datum key, CrmStep *step)
 
 	if (step->request_key == NULL || !crm_history_find_request(rel, door, step->request_key, &found))
 		return false;
-	if (!datumIsEqual(found.key, key, door->key_byval, door->key_len))
+	if (!crm_same_key(door, found.key, key))
 		ereport(ERROR,
 				(errcode(ERRCODE_CRM_REQUEST_KEY_REUSED),
 				 errmsg("request key \"%s\" was used before", text_to_cstring(step->request_key)),
-				 errdetail("It was not used for %s.", crm_row_name(door, rel, key)),
+				 errdetail("It was not used for %s.", crm_row_name(door, key)),
 				 errhint("Choose a new key for each request; the same one only to repeat it.")));
 	if (strcmp(text_to_cstring(found.event), step->event) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CRM_REQUEST_KEY_REUSED),
 				 errmsg("request key \"%s\" was used before", text_to_cstring(step->request_key)),
 				 errdetail("It was used for the event \"%s\" of %s, not for \"%s\".",
-						   text_to_cstring(found.event), crm_row_name(door, rel, key), step->event),
+						   text_to_cstring(found.event), crm_row_name(door, key), step->event),
 				 errhint("Choose a new key for each request; the same one only to repeat it.")));
 	step->to_status = copy_for(step, found.to);
 	step->repeated = true;
@@ -137,7 +138,7 @@ check_expected_version(const Door *door, Relation rel, Datum key, const CrmStep 
 	if (step->expected_version >= 0 && step->expected_version != version)
 		ereport(ERROR,
 				(errcode(ERRCODE_CRM_STALE_VERSION),
-				 errmsg("%s is not as expected any more", crm_row_name(door, rel, key)),
+				 errmsg("%s is not as expected any more", crm_row_name(door, key)),
 				 errdetail("Its version is %d, not %d.", version, step->expected_version),
 				 errhint("Look at it again, then decide again.")));
 }
@@ -173,7 +174,7 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	CrmChoice  *choice;
 
 	/* the history names the row by it */
-	if (isnull || !datumIsEqual(key, new_key, door->key_byval, door->key_len))
+	if (isnull || !datum_image_eq(key, new_key, door->key_byval, door->key_len))
 		refuse_edit(door, rel, key, NameStr(door->key_name));
 	new_version = DatumGetInt32(slot_getattr(new, door->version, &isnull));
 	if (isnull)
@@ -223,7 +224,7 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	if (old_version == PG_INT32_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("%s cannot take more than %d steps", crm_row_name(door, rel, key), old_version)));
+				 errmsg("%s cannot take more than %d steps", crm_row_name(door, key), old_version)));
 	/* A clock that was set back does not turn the order of the history round. */
 	now = GetCurrentTimestamp();
 	change(changes, door->status_since, TimestampTzGetDatum(Max(now, old_since)));

@@ -20,6 +20,7 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
@@ -37,6 +38,7 @@
 #include "utils/syscache.h"
 
 #include "catalog.h"
+#include "door.h"
 #include "guards.h"
 #include "trigger.h"
 #include "workflow.h"
@@ -47,7 +49,7 @@ PG_FUNCTION_INFO_V1(crm_check_workflow_guards);
 
 typedef struct GuardKey
 {
-	Oid			relid;
+	Oid			relid;			/* of a partition, its own */
 	char		workflow[NAMEDATALEN];
 	char		name[WF_MAX_NAME + 1];
 } GuardKey;
@@ -157,9 +159,13 @@ parse_condition(const char *text)
 	return target->val;
 }
 
-/* As cookConstraint() does it for a CHECK constraint, and no code with effects. */
+/*
+ * As cookConstraint() does it for a CHECK constraint, and no code with effects. A
+ * partition may have its columns in another order than the table that the guard
+ * is for, so it gets a reading of its own, under the name of that table.
+ */
 static Node *
-analyse_condition(Relation rel, const char *text)
+analyse_condition(Relation rel, const char *table, const char *text)
 {
 	ParseState *pstate = make_parsestate(NULL);
 	ParseNamespaceItem *item;
@@ -170,7 +176,7 @@ analyse_condition(Relation rel, const char *text)
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	pstate->p_sourcetext = text;
-	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL, false, true);
+	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, makeAlias(table, NIL), false, true);
 	addNSItemToQuery(pstate, item, true, true, true);
 	condition = transformExpr(pstate, parse_condition(text), EXPR_KIND_CHECK_CONSTRAINT);
 	condition = coerce_to_boolean(pstate, condition, "a guard");
@@ -222,7 +228,9 @@ static Guard *
 load_guard(const GuardKey *key, Relation rel, GuardName *names)
 {
 	Relation	table = table_open(crm_table_oid("guards"), AccessShareLock);
-	HeapTuple	tuple = fetch_guard(table, key->relid, key->workflow, key->name);
+	const Door *door = crm_door_get(rel);
+	Oid			relation = door->root_relid;
+	HeapTuple	tuple = fetch_guard(table, relation, key->workflow, key->name);
 	Guard	   *guard;
 	Node	   *condition;
 	char	   *message;
@@ -234,14 +242,14 @@ load_guard(const GuardKey *key, Relation rel, GuardName *names)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("guard \"%s\" of workflow \"%s\" does not exist for table %s",
-						key->name, key->workflow, crm_relation_name(rel)),
+						key->name, key->workflow, crm_table_name(door)),
 				 errdetail("The guards are the rows of table %s.guards.", CRM_SCHEMA),
 				 errhint("Insert it there, with this table as its relation.")));
 	value = crm_get(tuple, crm_column(table, "condition", TEXTOID), table, &isnull);
 	if (isnull)
 		refuse_condition("is null", NULL);
 	names->condition = TextDatumGetCString(value);
-	condition = analyse_condition(rel, names->condition);
+	condition = analyse_condition(rel, get_rel_name(relation), names->condition);
 	names->condition = NULL;
 	value = crm_get(tuple, crm_column(table, "message", TEXTOID), table, &isnull);
 	message = isnull ? NULL : TextDatumGetCString(value);
@@ -359,7 +367,7 @@ crm_check_guard(PG_FUNCTION_ARGS)
 				 errmsg("%s is not a table", crm_relation_name(rel)),
 				 errhint("A guard is a condition over the rows of a table with a status.")));
 	names.condition = TextDatumGetCString(values[2]);
-	(void) analyse_condition(rel, names.condition);
+	(void) analyse_condition(rel, RelationGetRelationName(rel), names.condition);
 	relation_close(rel, AccessShareLock);
 
 	error_context_stack = callback.previous;

@@ -29,6 +29,7 @@
 
 #include "catalog.h"
 #include "history.h"
+#include "key.h"
 
 static void
 put(TupleTableSlot *slot, const Door *door, HistoryColumn column, Datum value, bool isnull)
@@ -169,13 +170,15 @@ open_history(Relation rel, const Door **door)
 void
 crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const HistoryRow *row)
 {
-	Oid			owner = rel->rd_rel->relowner;
+	Oid			owner;
 	Relation	history = open_history(rel, &door);
 	EState	   *estate;
 	ResultRelInfo *info;
 	TupleTableSlot *slot;
 	Oid			caller;
 	int			security;
+
+	owner = door->owner;
 
 	/*
 	 * Or a table of one's own, with our trigger on it, would write into anybody's
@@ -185,7 +188,7 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("the owner of table %s does not own its event table %s",
-						crm_relation_name(rel), crm_relation_name(history)),
+						crm_table_name(door), crm_relation_name(history)),
 				 errhint("Give both tables the same owner.")));
 
 	/* As foreign-key triggers do: what the row sets off runs as the owner. */
@@ -198,7 +201,7 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 	InitResultRelInfo(info, history, 0, NULL, 0);
 	/* unless that has happened already, before this trigger's turn */
 	if (info->ri_TrigDesc != NULL && table_tuple_satisfies_snapshot(rel, now, SnapshotSelf))
-		leave_out_key_check(info, RelationGetRelid(rel));
+		leave_out_key_check(info, door->root_relid);
 	ExecOpenIndices(info, false);
 	if (row->request_key == NULL)
 		leave_out_request_index(info, door->request_index);
@@ -213,7 +216,7 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 	if (!ItemPointerIsValid(&slot->tts_tid))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("the history of %s was not recorded", crm_row_name(door, rel, row->key)),
+				 errmsg("the history of %s was not recorded", crm_row_name(door, row->key)),
 				 errdetail("A BEFORE trigger of table %s has suppressed the row.",
 						   crm_relation_name(history)),
 				 errhint("Look at the triggers of the table; one of them returns NULL.")));

@@ -14,6 +14,7 @@
 #include "choice.h"
 #include "door.h"
 #include "history.h"
+#include "key.h"
 #include "trigger.h"
 
 PG_FUNCTION_INFO_V1(crm_record_event);
@@ -29,9 +30,9 @@ refuse_changed_behind(const Door *door, Relation rel, Datum key)
 	ereport(ERROR,
 			(errcode(ERRCODE_CRM_KEPT_BY_MACHINE),
 			 errmsg("status, version or date of %s was changed behind its workflow",
-					crm_row_name(door, rel, key)),
+					crm_row_name(door, key)),
 			 errdetail("Another BEFORE trigger of table %s has changed the row after crm_enforce_workflow() had.",
-					   crm_relation_name(rel)),
+					   crm_table_name(door)),
 			 errhint("Triggers fire in order of their names; a trigger that changes the status must come first.")));
 }
 
@@ -53,7 +54,7 @@ record_insert(const Door *door, Relation rel, TupleTableSlot *new, HistoryRow *r
 {
 	const Workflow *w = crm_row_workflow(door, rel, new);
 	int			state = crm_row_state(door, rel, new, w);
-	bool		is_owner = crm_owns_relation(RelationGetRelid(rel), GetUserId());
+	bool		is_owner = crm_owns_table(door);
 
 	if (row->seq != 1)
 		refuse_changed_behind(door, rel, row->key);
@@ -64,11 +65,11 @@ record_insert(const Door *door, Relation rel, TupleTableSlot *new, HistoryRow *r
 		ereport(ERROR,
 				(errcode(ERRCODE_CRM_LATER_STATUS),
 				 errmsg("%s cannot be inserted with status \"%s\"",
-						crm_row_name(door, rel, row->key), WF_STATE_NAME(w, state)),
+						crm_row_name(door, row->key), WF_STATE_NAME(w, state)),
 				 errdetail("Workflow \"%s\" starts with \"%s\".",
 						   crm_row_workflow_name(door, rel, new), WF_STATE_NAME(w, 0)),
 				 errhint("Leave the status out, and take the steps one by one; only the owner of table %s may import rows in a later status.",
-						 crm_relation_name(rel))));
+						 crm_table_name(door))));
 	row->event = cstring_to_text(state == 0 ? "create" : "import");
 }
 

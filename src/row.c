@@ -10,9 +10,9 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 
 #include "catalog.h"
+#include "key.h"
 #include "row.h"
 
 bool
@@ -51,34 +51,65 @@ crm_row_lock(Relation rel, const Door *door, Datum key, EState *estate, TupleTab
 	if (result != TM_Ok)
 		return false;
 	newest = slot_getattr(row, door->key, &isnull);
-	return !isnull && datumIsEqual(newest, key, door->key_byval, door->key_len);
+	return !isnull && crm_same_key(door, newest, key);
+}
+
+/* Run SELECT what FROM the table WHERE key = $1; returns a value of it, *found if there is a row. */
+static Datum
+select_row(const char *what, Relation rel, const Door *door, Datum key, bool *found)
+{
+	Datum		values[1] = {key};
+	Oid			types[1] = {door->key_type};
+	StringInfoData sql;
+	Datum		result = (Datum) 0;
+	bool		isnull;
+
+	SPI_connect();
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT %s FROM %s WHERE %s OPERATOR(pg_catalog.=) $1", what,
+					 crm_relation_name(rel), quote_identifier(NameStr(door->key_name)));
+	*found = SPI_execute_with_args(sql.data, 1, types, values, NULL, true, 1) == SPI_OK_SELECT &&
+		SPI_processed > 0;
+	if (*found && what[0] != '\0')
+		result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	SPI_finish();
+	return result;
 }
 
 bool
 crm_row_is_visible(Relation rel, const Door *door, Datum key)
 {
-	Datum		values[1] = {key};
-	Oid			types[1] = {door->key_type};
-	StringInfoData sql;
 	bool		found;
 
-	SPI_connect();
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT FROM %s WHERE %s OPERATOR(pg_catalog.=) $1",
-					 crm_relation_name(rel), quote_identifier(NameStr(door->key_name)));
-	found = SPI_execute_with_args(sql.data, 1, types, values, NULL, true, 1) == SPI_OK_SELECT &&
-		SPI_processed > 0;
-	SPI_finish();
+	(void) select_row("", rel, door, key, &found);
 	return found;
 }
 
+Oid
+crm_row_partition(Relation rel, const Door *door, Datum key)
+{
+	Oid			caller;
+	int			security;
+	Oid			partition;
+	bool		found;
+
+	/* As foreign-key checks do: as the owner, whom no policy binds. */
+	GetUserIdAndSecContext(&caller, &security);
+	SetUserIdAndSecContext(door->owner, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	partition = DatumGetObjectId(select_row("tableoid", rel, door, key, &found));
+	SetUserIdAndSecContext(caller, security);
+	if (!found)
+		crm_row_refuse_missing(door, crm_row_name(door, key));
+	return partition;
+}
+
 void
-crm_row_refuse_missing(Relation rel, const Door *door, Datum key)
+crm_row_refuse_missing(const Door *door, const char *row_name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CRM_NO_SUCH_ROW),
-			 errmsg("%s does not exist", crm_row_name(door, rel, key)),
+			 errmsg("%s does not exist", row_name),
 			 errdetail("Table %s has no such row that role \"%s\" may change.",
-					   crm_relation_name(rel), GetUserNameFromId(GetUserId(), false)),
-			 errhint("Check the number; row-level security may hide a row.")));
+					   crm_table_name(door), GetUserNameFromId(GetUserId(), false)),
+			 errhint("Check the key; row-level security may hide a row.")));
 }

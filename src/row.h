@@ -14,7 +14,7 @@
 
 #include "door.h"
 
-/* The row as a snapshot sees it; false if there is none. Past the rights of the caller. */
+/* The row of a table that is not partitioned, as a snapshot sees it; false if there is none. Past the rights of the caller. */
 extern bool crm_row_find(Relation rel, const Door *door, Datum key, Snapshot snapshot,
 						 TupleTableSlot *row);
 
@@ -28,7 +28,13 @@ extern bool crm_row_lock(Relation rel, const Door *door, Datum key, EState *esta
 /* Whether the caller, with the rights and policies that hold for him, sees the row. */
 extern bool crm_row_is_visible(Relation rel, const Door *door, Datum key);
 
+/*
+ * The partition of a partitioned table where the row lies, in the active snapshot;
+ * error SL001 if there is none. Past the rights of the caller.
+ */
+extern Oid	crm_row_partition(Relation rel, const Door *door, Datum key);
+
 /* Error SL001 */
-pg_noreturn extern void crm_row_refuse_missing(Relation rel, const Door *door, Datum key);
+pg_noreturn extern void crm_row_refuse_missing(const Door *door, const char *row_name);
 
 #endif							/* CRM_ROW_H */

@@ -59,6 +59,10 @@ SELECT set_eq($$
     SELECT objid::regprocedure::text FROM pg_temp.members() WHERE classid = 'pg_proc'::regclass$$,
     ARRAY['crm_advance_order(bigint,text,text,text,integer)', 'crm_advance_orders(bigint[],text,text)', 'crm_available_events(bigint)', 'crm_force_order(bigint,text,text)',
           'crm_customer_timeline(bigint)',
+          'crm_advance(regclass,bigint,text,text,text,integer)', 'crm_advance(regclass,uuid,text,text,text,integer)',
+          'crm_advance(regclass,text,text,text,text,integer)', 'crm_available_events(regclass,bigint)',
+          'crm_available_events(regclass,uuid)', 'crm_available_events(regclass,text)', 'crm_force(regclass,bigint,text,text)',
+          'crm_force(regclass,uuid,text,text)', 'crm_force(regclass,text,text,text)',
           'crm_apply_settings()', 'crm_create_tables()', 'crm_check_guard()', 'crm_check_workflow_guards()',
           'crm_enforce_workflow()', 'crm_invalidate_cache()', 'crm_protect_history()', 'crm_record_event()',
           'crm_workflow_in(cstring)', 'crm_workflow_out(crm_workflow)', 'crm_workflow_recv(internal)',
@@ -107,7 +111,7 @@ SELECT is_empty($$
     WHERE p.prosecdef OR p.proleakproof$$, 'no function is SECURITY DEFINER or LEAKPROOF');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force_order', 'crm_customer_timeline', 'crm_create_tables')
+    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_customer_timeline', 'crm_create_tables')
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('i', 's')$$,
     'what is about workflows as values is immutable and parallel safe');
 SELECT is_empty($$
@@ -116,7 +120,7 @@ SELECT is_empty($$
     'and strict');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE (p.prorettype = 'trigger'::regtype OR p.proname IN ('crm_advance_order', 'crm_advance_orders', 'crm_force_order', 'crm_create_tables'))
+    WHERE (p.prorettype = 'trigger'::regtype OR p.proname IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_force', 'crm_force_order', 'crm_create_tables'))
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('v', 'u')$$,
     'everything else is volatile and parallel unsafe');
 SELECT is_empty($$

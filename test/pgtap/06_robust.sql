@@ -40,7 +40,7 @@ SELECT is(pg_temp.outcome(change), expected, change) FROM (VALUES
     ('ALTER TABLE crm.orders DROP CONSTRAINT orders_have_a_unique_id CASCADE', '42P16 table crm.orders has no primary key of one column'),
     ('ALTER TABLE crm.orders RENAME TO old_orders', '42P01 table "crm.orders" does not exist'),
     ('ALTER SCHEMA crm RENAME TO sales', '42P01 table "crm.orders" does not exist'),
-    ('ALTER TABLE crm.orders RENAME TO old_orders; CREATE VIEW crm.orders AS SELECT * FROM crm.old_orders', '55000 no workflow is attached to table crm.orders'),
+    ('ALTER TABLE crm.orders RENAME TO old_orders; CREATE VIEW crm.orders AS SELECT * FROM crm.old_orders', '42809 crm.orders is not a table'),
     ('ALTER TABLE crm.orders RENAME COLUMN id TO number', '00001 submitted'),
     ('UPDATE crm.workflows SET description = NULL; ALTER TABLE crm.workflows RENAME TO flows', '42P01 table "crm.workflows" does not exist'),
     ('UPDATE crm.workflows SET description = NULL; ALTER TABLE crm.workflows ALTER COLUMN definition TYPE text USING definition::text',
