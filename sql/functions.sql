@@ -73,6 +73,13 @@ COMMENT ON FUNCTION @extschema@.crm_force(regclass, uuid, text, text) IS
 COMMENT ON FUNCTION @extschema@.crm_force(regclass, text, text, text) IS
     'Gives a row any status of its workflow; for the owner of the table, with a note, marked in the history';
 
+-- Processes that change.
+CREATE FUNCTION @extschema@.crm_migrate_workflow(name text, definition @extschema@.crm_workflow, state_map jsonb DEFAULT '{}')
+    RETURNS bigint
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.crm_migrate_workflow(text, @extschema@.crm_workflow, jsonb) IS
+    'Gives a workflow a new definition, moves its rows from statuses of the map to their new ones, and returns how many';
+
 -- The door: trigger functions. A trigger may be created by whoever owns its table.
 CREATE FUNCTION @extschema@.crm_enforce_workflow() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
@@ -88,7 +95,16 @@ CREATE FUNCTION @extschema@.crm_check_guard() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
 CREATE FUNCTION @extschema@.crm_check_workflow_guards() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_count_workflow_version() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_keep_workflow_version() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_check_stranded_rows() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
 
+COMMENT ON FUNCTION @extschema@.crm_count_workflow_version() IS 'Trigger: counts the definitions of a workflow';
+COMMENT ON FUNCTION @extschema@.crm_keep_workflow_version() IS 'Trigger: writes each definition of a workflow into workflow_versions';
+COMMENT ON FUNCTION @extschema@.crm_check_stranded_rows() IS 'Trigger: a workflow loses no status that rows stand in';
 COMMENT ON FUNCTION @extschema@.crm_enforce_workflow() IS 'Trigger: a status changes only along its workflow';
 COMMENT ON FUNCTION @extschema@.crm_record_event() IS 'Trigger: writes each step into the event table';
 COMMENT ON FUNCTION @extschema@.crm_protect_history() IS 'Trigger: nobody but the owner changes an event table by hand';

@@ -36,7 +36,7 @@ list_events(const Workflow *w, int state)
 static List *
 list_choices(Relation rel, const Door *door, TupleTableSlot *row)
 {
-	const Workflow *w = crm_row_workflow(door, rel, row);
+	const Workflow *w = crm_row_workflow(door, rel, row, NULL);
 	List	   *events = list_events(w, crm_row_state(door, rel, row, w));
 	List	   *choices = NIL;
 	ListCell   *lc;
@@ -45,7 +45,7 @@ list_choices(Relation rel, const Door *door, TupleTableSlot *row)
 	{
 		CrmChoice  *choice;
 
-		w = crm_row_workflow(door, rel, row);
+		w = crm_row_workflow(door, rel, row, NULL);
 		choice = crm_choose_by_event(door, rel, row, row, w, lfirst(lc));
 		if (choice != NULL)
 			choices = lappend(choices, choice);

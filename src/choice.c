@@ -245,7 +245,7 @@ crm_decide_by_target(const Door *door, Relation rel, TupleTableSlot *old, TupleT
 	if (choice == NULL)
 	{
 		/* guards have run, so the workflow may be another */
-		w = crm_row_workflow(door, rel, new);
+		w = crm_row_workflow(door, rel, new, NULL);
 		refuse_step(door, rel, old, w, crm_row_state(door, rel, old, w), what, why);
 	}
 	else if (choice->unmet != NULL)

@@ -222,6 +222,7 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 		[HISTORY_NOTE] = {"note", TEXTOID},
 		[HISTORY_REQUEST_KEY] = {"request_key", TEXTOID},
 		[HISTORY_FORCED] = {"forced", BOOLOID},
+		[HISTORY_WORKFLOW_VERSION] = {"workflow_version", INT4OID},
 	};
 	Relation	history;
 	TupleDesc	desc;
@@ -518,6 +519,8 @@ crm_step_for(const Door *door, Datum key)
 
 	if (step == NULL || step->relid != door->root_relid || step->trigger_depth != crm_trigger_depth())
 		return NULL;
+	if (step->moves != NULL)
+		return step;
 	if (step->batch != NULL)
 		return find_in_batch(step->batch, step->nbatch, key);
 	return crm_same_key(door, step->key, key) ? step : NULL;
@@ -542,9 +545,9 @@ row_workflow_name(const Door *door, Relation rel, TupleTableSlot *row)
 }
 
 const Workflow *
-crm_row_workflow(const Door *door, Relation rel, TupleTableSlot *row)
+crm_row_workflow(const Door *door, Relation rel, TupleTableSlot *row, int32 *version)
 {
-	return crm_workflow_get(row_workflow_name(door, rel, row));
+	return crm_workflow_get(row_workflow_name(door, rel, row), version);
 }
 
 char *
@@ -613,7 +616,7 @@ crm_check_workflow_change(const Door *door, Relation rel, TupleTableSlot *old,
 				 errdetail("Role \"%s\" does not own table %s.",
 						   GetUserNameFromId(GetUserId(), false), crm_table_name(door)),
 				 errhint("Ask its owner.")));
-	(void) crm_row_state(door, rel, new, crm_row_workflow(door, rel, new));
+	(void) crm_row_state(door, rel, new, crm_row_workflow(door, rel, new, NULL));
 }
 
 /* The number of a state by its name; an error if the workflow has none of that name. */

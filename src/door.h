@@ -28,6 +28,7 @@ typedef enum HistoryColumn
 	HISTORY_NOTE,
 	HISTORY_REQUEST_KEY,		/* from here on: 0 if the event table has none */
 	HISTORY_FORCED,
+	HISTORY_WORKFLOW_VERSION,
 	HISTORY_NCOLUMNS
 } HistoryColumn;
 
@@ -90,10 +91,16 @@ typedef struct CrmStep
 	bool		resolved;		/* the BEFORE trigger has seen the row */
 	bool		repeated;		/* and found that the request was done before */
 	int32		version;		/* that the row gets by this step */
+	int32		workflow_version;	/* under which it was decided */
 	text	   *from_status;	/* of one in a batch */
 	text	   *to_status;
 	char	   *refusal;		/* of one in a batch: why it was refused */
 	bool		recorded;		/* the AFTER trigger has seen the row */
+
+	/* of a workflow that changes: not one row but all, each to where its status says */
+	const struct CrmMove *moves;
+	int			nmoves;
+	uint64		nmoved;			/* how many rows it has moved */
 
 	/* of the first of a batch: all of them, in order of their keys */
 	struct CrmStep *batch;
@@ -145,8 +152,9 @@ extern int	crm_trigger_depth(void);
 extern void crm_check_workflow_change(const Door *door, Relation rel, TupleTableSlot *old,
 									  TupleTableSlot *new);
 
-/* The workflow that a row follows, and its name */
-extern const Workflow *crm_row_workflow(const Door *door, Relation rel, TupleTableSlot *row);
+/* The workflow that a row follows, with its version unless that is NULL, and its name */
+extern const Workflow *crm_row_workflow(const Door *door, Relation rel, TupleTableSlot *row,
+										int32 *version);
 extern char *crm_row_workflow_name(const Door *door, Relation rel, TupleTableSlot *row);
 
 /* Number of a row's status in its workflow; an error if it has no such state */

@@ -20,6 +20,7 @@
 #include "door.h"
 #include "history.h"
 #include "key.h"
+#include "migrate.h"
 #include "trigger.h"
 
 PG_FUNCTION_INFO_V1(crm_enforce_workflow);
@@ -71,7 +72,7 @@ check_no_infinity(TimestampTz at)
 static void
 enforce_insert(const Door *door, Relation rel, TupleTableSlot *new, Changes *changes)
 {
-	const Workflow *w = crm_row_workflow(door, rel, new);
+	const Workflow *w = crm_row_workflow(door, rel, new, NULL);
 	bool		isnull;
 	bool		given;
 	Datum		since;
@@ -168,6 +169,7 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	TimestampTz now;
 	int32		old_version = DatumGetInt32(crm_get_not_null(rel, old, door->version));
 	int32		new_version;
+	int32		workflow_version;
 	bool		same_status;
 	const Workflow *w;
 	CrmRefusal	refusal;
@@ -201,8 +203,10 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 		if (is_repeated(door, rel, key, step))
 			return false;
 		check_expected_version(door, rel, key, step, old_version);
+		if (step->moves != NULL && crm_move_target(step, old_status) != NULL)
+			step->force_to = text_to_cstring(crm_move_target(step, old_status));
 	}
-	w = crm_row_workflow(door, rel, new);
+	w = crm_row_workflow(door, rel, new, &workflow_version);
 	if (step == NULL)
 		choice = crm_decide_by_target(door, rel, old, new, w, crm_row_state(door, rel, new, w), &refusal);
 	else if (step->force_to != NULL)
@@ -234,7 +238,9 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	{
 		step->to_status = copy_for(step, cstring_to_text(choice->to));
 		step->version = old_version + 1;
+		step->workflow_version = workflow_version;
 		step->resolved = true;
+		step->nmoved++;
 	}
 	return true;
 }

@@ -36,4 +36,7 @@
 /* A request key came again, with another request. */
 #define ERRCODE_CRM_REQUEST_KEY_REUSED		MAKE_SQLSTATE('S', 'L', '0', '1', '2')
 
+/* A workflow would lose a status that rows stand in. */
+#define ERRCODE_CRM_ROWS_STRANDED			MAKE_SQLSTATE('S', 'L', '0', '1', '3')
+
 #endif							/* CRM_ERRORS_H */

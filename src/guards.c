@@ -417,7 +417,11 @@ crm_check_workflow_guards(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function crm_check_workflow_guards() was not called as the trigger that it is for"),
 				 errhint("Use it in CREATE CONSTRAINT TRIGGER … AFTER … FOR EACH ROW, with the name of a column.")));
-	/* the row has just been written, perhaps by the last command of the transaction */
+	/*
+	 * The row has just been written, perhaps by the last command of the transaction.
+	 * It gets into the cache now: have it leave again if it is refused.
+	 */
+	CacheInvalidateRelcacheByRelid(crm_table_oid("workflows"));
 	CommandCounterIncrement();
 	for (int i = 0; i < lengthof(rows); i++)
 	{
@@ -428,7 +432,7 @@ crm_check_workflow_guards(PG_FUNCTION_ARGS)
 		if (rows[i] == NULL)
 			continue;
 		name = crm_get(rows[i], crm_column(rel, trigger->tg_trigger->tgargs[0], TEXTOID), rel, &isnull);
-		w = isnull ? NULL : crm_workflow_find(DatumGetTextPP(name));
+		w = isnull ? NULL : crm_workflow_find(DatumGetTextPP(name), NULL);
 		if (w != NULL)
 			check_workflow_guards(TextDatumGetCString(name), w);
 	}

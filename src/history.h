@@ -24,6 +24,7 @@ typedef struct HistoryRow
 	text	   *note;			/* NULL if none */
 	text	   *request_key;	/* NULL if none */
 	bool		forced;
+	int32		workflow_version;
 } HistoryRow;
 
 /* Append what has happened to a row of rel, as it is now. */

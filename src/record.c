@@ -15,6 +15,7 @@
 #include "door.h"
 #include "history.h"
 #include "key.h"
+#include "migrate.h"
 #include "trigger.h"
 
 PG_FUNCTION_INFO_V1(crm_record_event);
@@ -52,7 +53,7 @@ check_date(const Door *door, Relation rel, const HistoryRow *row, TimestampTz be
 static void
 record_insert(const Door *door, Relation rel, TupleTableSlot *new, HistoryRow *row)
 {
-	const Workflow *w = crm_row_workflow(door, rel, new);
+	const Workflow *w = crm_row_workflow(door, rel, new, &row->workflow_version);
 	int			state = crm_row_state(door, rel, new, w);
 	bool		is_owner = crm_owns_table(door);
 
@@ -95,19 +96,22 @@ record_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlo
 	check_date(door, rel, row, left_at);
 	if (row->seq != (int64) old_version + 1)
 		refuse_changed_behind(door, rel, row->key);
-	if (step != NULL && step->resolved && step->version == row->seq)
+	if (step != NULL && step->resolved && (step->version == row->seq || step->moves != NULL))
 	{
-		if (!crm_same_text(step->to_status, row->to))
+		const text *to = step->moves != NULL ? crm_move_target(step, old_status) : step->to_status;
+
+		if (to == NULL || !crm_same_text(to, row->to))
 			refuse_changed_behind(door, rel, row->key);
 		row->event = cstring_to_text(step->event);
 		row->note = step->note;
 		row->request_key = step->request_key;
 		row->forced = step->force_to != NULL;
+		row->workflow_version = step->workflow_version;
 		step->recorded = true;
 	}
 	else
 	{
-		const Workflow *w = crm_row_workflow(door, rel, new);
+		const Workflow *w = crm_row_workflow(door, rel, new, &row->workflow_version);
 		CrmChoice  *choice = crm_choose_by_target(door, rel, old, new, w,
 												  crm_row_state(door, rel, old, w),
 												  crm_row_state(door, rel, new, w));

@@ -25,6 +25,7 @@ typedef struct CachedWorkflow
 {
 	char		name[NAMEDATALEN];	/* hash key */
 	Workflow   *workflow;
+	int32		version;
 } CachedWorkflow;
 
 static MemoryContext cache_context = NULL;	/* everything below lives here */
@@ -71,40 +72,46 @@ cached_copy(Datum definition)
 	return memcpy(MemoryContextAlloc(cache_context, VARSIZE(detoasted)), detoasted, VARSIZE(detoasted));
 }
 
+/* The column must be of our type: we read the bytes of its values. */
+AttrNumber
+crm_definition_column(Relation rel)
+{
+	AttrNumber	column = get_attnum(RelationGetRelid(rel), "definition");
+	Oid			type = get_atttype(RelationGetRelid(rel), column);
+	Oid			in_function,
+				in_param;
+	FmgrInfo	in;
+
+	if (!OidIsValid(type))
+		column = crm_column(rel, "definition", InvalidOid);	/* says what is wrong */
+	getTypeInputInfo(type, &in_function, &in_param);
+	fmgr_info(in_function, &in);
+	if (in.fn_addr != crm_workflow_in)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"definition\" of table %s is of type %s, but crm needs crm_workflow",
+						crm_relation_name(rel), format_type_be(type))));
+	return column;
+}
+
 /*
  * Read one row, past the rights of the caller: the rules hold for everybody.
  * With the newest snapshot, as the cache outlives a REPEATABLE READ transaction
  * (which would otherwise leave an old definition behind).
  */
 static Workflow *
-load_workflow(const char *name)
+load_workflow(const char *name, int32 *version)
 {
 	Relation	rel = table_open(crm_table_oid("workflows"), AccessShareLock);
 	AttrNumber	name_column = crm_column(rel, "name", TEXTOID);
-	AttrNumber	definition_column;
-	Oid			definition_type;
-	Oid			in_function,
-				in_param;
-	FmgrInfo	in;
+	AttrNumber	version_column = crm_column(rel, "version", INT4OID);
+	AttrNumber	definition_column = crm_definition_column(rel);
 	Snapshot	snapshot;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	Workflow   *found = NULL;
 
 	cache_relid = RelationGetRelid(rel);
-
-	/* The column must be of our type: we read the bytes of its values. */
-	definition_column = get_attnum(RelationGetRelid(rel), "definition");
-	definition_type = get_atttype(RelationGetRelid(rel), definition_column);
-	if (!OidIsValid(definition_type))
-		definition_column = crm_column(rel, "definition", InvalidOid);	/* says what is wrong */
-	getTypeInputInfo(definition_type, &in_function, &in_param);
-	fmgr_info(in_function, &in);
-	if (in.fn_addr != crm_workflow_in)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"definition\" of table %s is of type %s, but crm needs crm_workflow",
-						crm_relation_name(rel), format_type_be(definition_type))));
 
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
@@ -118,6 +125,8 @@ load_workflow(const char *name)
 		value = heap_getattr(tuple, definition_column, RelationGetDescr(rel), &isnull);
 		if (!isnull)
 			found = cached_copy(value);
+		value = heap_getattr(tuple, version_column, RelationGetDescr(rel), &isnull);
+		*version = isnull ? 0 : DatumGetInt32(value);
 		break;
 	}
 	systable_endscan(scan);
@@ -127,12 +136,13 @@ load_workflow(const char *name)
 }
 
 const Workflow *
-crm_workflow_find(text *name)
+crm_workflow_find(text *name, int32 *version)
 {
 	char		key[NAMEDATALEN];
 	size_t		len = VARSIZE_ANY_EXHDR(name);
 	CachedWorkflow *entry;
 	Workflow   *workflow;
+	int32		loaded_version;
 
 	/* A transaction that holds its locks already would not hear of a change. */
 	AcceptInvalidationMessages();
@@ -146,31 +156,41 @@ crm_workflow_find(text *name)
 	memcpy(key, VARDATA_ANY(name), len);
 	key[len] = '\0';
 	entry = hash_search(cache, key, HASH_FIND, NULL);
-	if (entry != NULL)
-		return entry->workflow;
-	workflow = load_workflow(key);
-	if (workflow == NULL)
-		return NULL;
+	if (entry == NULL)
+	{
+		workflow = load_workflow(key, &loaded_version);
+		if (workflow == NULL)
+			return NULL;
 
-	/*
-	 * Reading may have found the cache outdated again; what was just read is
-	 * the newest, and the mark makes the next call start over.
-	 */
-	entry = hash_search(cache, key, HASH_ENTER, NULL);
-	entry->workflow = workflow;
-	return workflow;
+		/*
+		 * Reading may have found the cache outdated again; what was just read is
+		 * the newest, and the mark makes the next call start over.
+		 */
+		entry = hash_search(cache, key, HASH_ENTER, NULL);
+		entry->workflow = workflow;
+		entry->version = loaded_version;
+	}
+	if (version != NULL)
+		*version = entry->version;
+	return entry->workflow;
 }
 
 const Workflow *
-crm_workflow_get(text *name)
+crm_workflow_get(text *name, int32 *version)
 {
-	const Workflow *workflow = crm_workflow_find(name);
+	const Workflow *workflow = crm_workflow_find(name, version);
 
 	if (workflow == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_CRM_NO_SUCH_WORKFLOW),
-				 errmsg("workflow \"%s\" does not exist", text_to_cstring(name)),
-				 errdetail("The workflows are the rows of table %s.workflows.", CRM_SCHEMA),
-				 errhint("Insert it there, or name one that exists.")));
+		crm_refuse_no_workflow(text_to_cstring(name));
 	return workflow;
+}
+
+void
+crm_refuse_no_workflow(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CRM_NO_SUCH_WORKFLOW),
+			 errmsg("workflow \"%s\" does not exist", name),
+			 errdetail("The workflows are the rows of table %s.workflows.", CRM_SCHEMA),
+			 errhint("Insert it there, or name one that exists.")));
 }

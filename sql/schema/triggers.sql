@@ -27,6 +27,20 @@ CREATE CONSTRAINT TRIGGER guards_are_there_for_workflows
     AFTER UPDATE OR DELETE ON crm.guards DEFERRABLE
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_check_workflow_guards('workflow');
 
+-- Every version of a workflow is kept, and none leaves a row behind in a status that it does not have.
+CREATE TRIGGER workflows_count_versions
+    BEFORE INSERT OR UPDATE ON crm.workflows
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_count_workflow_version();
+CREATE TRIGGER workflows_keep_versions
+    AFTER INSERT OR UPDATE ON crm.workflows
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_keep_workflow_version();
+CREATE TRIGGER workflows_strand_no_rows
+    AFTER UPDATE OR DELETE ON crm.workflows
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_check_stranded_rows();
+CREATE TRIGGER workflow_versions_protect_history
+    BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON crm.workflow_versions
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_protect_history();
+
 -- Sessions keep workflows, guards and settings in memory; these tell them of a change.
 -- ALWAYS: also where changes arrive by logical replication.
 CREATE TRIGGER workflows_invalidate_cache
@@ -63,6 +77,10 @@ COMMENT ON TRIGGER workflows_have_their_guards    ON crm.workflows IS 'Refuses a
 COMMENT ON TRIGGER guards_are_there_for_workflows ON crm.guards    IS 'Refuses to take away a guard that a workflow names';
 COMMENT ON CONSTRAINT workflows_have_their_guards    ON crm.workflows IS 'The guards that a workflow names are there';
 COMMENT ON CONSTRAINT guards_are_there_for_workflows ON crm.guards    IS 'The guards that a workflow names are there';
+COMMENT ON TRIGGER workflows_count_versions ON crm.workflows IS 'Counts the definitions that the process has had';
+COMMENT ON TRIGGER workflows_keep_versions  ON crm.workflows IS 'Writes each definition into workflow_versions';
+COMMENT ON TRIGGER workflows_strand_no_rows ON crm.workflows IS 'Refuses a change that leaves rows in a status which the workflow does not have';
+COMMENT ON TRIGGER workflow_versions_protect_history ON crm.workflow_versions IS 'Nobody but the table''s owner changes history by hand';
 COMMENT ON TRIGGER guards_invalidate_cache             ON crm.guards IS 'Makes a changed guard take effect in all sessions';
 COMMENT ON TRIGGER guards_invalidate_cache_on_truncate ON crm.guards IS 'Makes a changed guard take effect in all sessions';
 COMMENT ON TRIGGER workflows_invalidate_cache   ON crm.workflows    IS 'Makes a changed workflow take effect in all sessions';

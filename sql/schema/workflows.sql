@@ -1,8 +1,9 @@
 -- The sales processes, each a state machine as a value.
 CREATE TABLE crm.workflows (
-    name         text NOT NULL,
+    name         text    NOT NULL,
     definition   @extschema@.crm_workflow NOT NULL,
     description  text,
+    version      integer NOT NULL DEFAULT 1,
     CONSTRAINT workflows_have_a_unique_name     PRIMARY KEY (name),
     CONSTRAINT workflows_name_has_1_to_63_bytes CHECK (octet_length(name) BETWEEN 1 AND 63)
 );
@@ -11,6 +12,7 @@ COMMENT ON TABLE  crm.workflows             IS 'Sales processes: which status ma
 COMMENT ON COLUMN crm.workflows.name        IS 'Name that orders.workflow refers to';
 COMMENT ON COLUMN crm.workflows.definition  IS 'The state machine; its text form is a Mermaid stateDiagram-v2';
 COMMENT ON COLUMN crm.workflows.description IS 'What this process is for, in a sentence';
+COMMENT ON COLUMN crm.workflows.version     IS 'Counts the definitions that the process has had (workflow_versions); kept by the database';
 COMMENT ON CONSTRAINT workflows_have_a_unique_name     ON crm.workflows IS 'Each process has a name of its own';
 COMMENT ON CONSTRAINT workflows_name_has_1_to_63_bytes ON crm.workflows IS 'A process name is as long as a PostgreSQL name may be';
 

@@ -233,6 +233,7 @@ END $$;
 SELECT is(pg_temp.try(41), 'cancelled', 'a caught refusal and another step');
 SELECT is(pg_temp.place(41), 'cancelled 2: create cancel', 'only the second is there');
 SAVEPOINT s;
+ALTER TABLE crm.workflows DISABLE TRIGGER workflows_strand_no_rows;
 UPDATE crm.workflows SET definition = E'[*] --> pending\npending --> gone : vanish\ngone --> [*]' WHERE name = 'order';
 SELECT crm_advance_order(42, 'vanish') AS changed, (pg_temp.refusal($$SELECT crm_advance_order(40, 'vanish')$$)).* \gset
 ROLLBACK TO s;
@@ -242,7 +243,7 @@ SELECT throws_ok($$SELECT crm_advance_order(42, 'vanish')$$, 'SL002', 'workflow 
 
 -- moving to another workflow, by the owner
 SELECT throws_ok($$UPDATE crm.orders SET workflow = 'loop' WHERE id = 43$$, 'SL007', 'workflow "loop" has no status "pending"', 'the status must be one there');
-SELECT lives_ok($$UPDATE crm.workflows SET definition = E'[*] --> pending\npending --> paid : pay\npaid --> [*]' WHERE name = '审批';
+SELECT lives_ok($$SELECT crm_migrate_workflow('审批', E'[*] --> pending\npending --> paid : pay\npaid --> [*]', '{"已批准": "paid"}');
     UPDATE crm.orders SET workflow = '审批' WHERE id = 43$$, 'if it is, the owner may move an order');
 SELECT is(pg_temp.place(43), 'pending 1: create', 'which is no step');
 SELECT is(crm_advance_order(43, 'pay'), 'paid', 'from then on the other workflow counts');

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(107);
+SELECT plan(108);
 
 INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明'), (3, NULL, 'Zoë');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90);
@@ -26,6 +26,7 @@ INSERT INTO cases (name, state, statement) VALUES
     ('workflows_have_a_unique_name', '23505', $$INSERT INTO crm.workflows (name, definition) SELECT name, definition FROM crm.workflows$$),
     ('workflows_name_has_1_to_63_bytes', '23514', $$INSERT INTO crm.workflows (name, definition) SELECT '', definition FROM crm.workflows$$),
     ('workflows_name_has_1_to_63_bytes', '23514', $$INSERT INTO crm.workflows (name, definition) SELECT repeat('流', 22), definition FROM crm.workflows$$),
+    ('workflow_versions_are_numbered', '23505', $$INSERT INTO crm.workflow_versions SELECT * FROM crm.workflow_versions$$),
     ('customers_have_a_unique_id', '23505', $$INSERT INTO crm.customers (id, name) VALUES (1, 'x')$$),
     ('customers_code_is_unique', '23505', $$INSERT INTO crm.customers (id, code, name) VALUES (9, 'C1', 'x')$$),
     ('customers_name_is_not_empty', '23514', $$INSERT INTO crm.customers (id, name) VALUES (9, '')$$),

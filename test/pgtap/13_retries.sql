@@ -69,6 +69,7 @@ SELECT throws_ok($$SELECT crm_force_order(1, 'pendig', 'x')$$, 'SL007', NULL, 't
 SELECT throws_ok($$SELECT crm_force_order(1, 'paid', E' \t\n')$$, '22023', 'a forced step needs a note', 'with a reason');
 SELECT throws_ok($$SELECT crm_force_order(1, 'paid', NULL)$$, '22004', 'note must not be null', 'that is not null');
 SELECT throws_ok($$SELECT crm_force_order(99, 'paid', 'x')$$, 'SL001', NULL, 'for an order that exists');
+ALTER TABLE crm.workflows DISABLE TRIGGER workflows_strand_no_rows;
 UPDATE crm.workflows SET definition = E'[*] --> pending\npending --> open : go\nopen --> [*]';
 SELECT is(crm_force_order(6, 'open', 'the process has changed'), 'open', 'also from a status that the workflow does not have any more');
 CREATE ROLE crm_test_clerk;

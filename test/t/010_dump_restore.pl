@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @tables = qw(customers products orders order_lines order_events activities workflows guards settings);
+my @tables = qw(customers products orders order_lines order_events activities workflows workflow_versions guards settings);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -90,7 +90,7 @@ sub contents
 {
 	my ($db, $table, $columns) = @_;
 	$columns //= '*';
-	my $key = $table =~ /^order_/ ? '1, 2' : '1';
+	my $key = $table =~ /^order_|versions$/ ? '1, 2' : '1';
 	return $node->safe_psql($db, "COPY (SELECT $columns FROM crm.$table ORDER BY $key) TO STDOUT");
 }
 
@@ -162,7 +162,7 @@ sub check_drop
 {
 	my ($db, $how) = @_;
 	# definition is of our type, it has to go
-	my %columns = (workflows => 'name, description');
+	my %columns = (workflows => 'name, description, version', workflow_versions => 'workflow, version, since, role');
 	my $ids = q(SELECT table_name, column_name, is_identity FROM information_schema.columns
 		WHERE table_schema = 'crm' AND column_name IN ('id', 'order_id', 'name') ORDER BY 1, 2);
 	my %before = map { $_ => contents($db, $_, $columns{$_}) } @tables;

@@ -21,7 +21,7 @@ SELECT crm_advance_order(id, 'submit') FROM crm.orders WHERE id > 1;
 SELECT crm_advance_order(3, 'pay', 'cash');
 SQL
 my @queries = ('TABLE crm.customers', 'TABLE crm.orders ORDER BY id',
-	'TABLE crm.order_events ORDER BY order_id, seq', 'TABLE crm.activities', 'TABLE crm.workflows', 'TABLE crm.guards', 'TABLE crm.settings');
+	'TABLE crm.order_events ORDER BY order_id, seq', 'TABLE crm.activities', 'TABLE crm.workflows', 'TABLE crm.workflow_versions', 'TABLE crm.guards', 'TABLE crm.settings');
 my %before = map { $_ => $old->safe_psql('postgres', $_) } @queries;
 $old->stop;
 
