@@ -50,6 +50,8 @@ INSERT INTO crm.guards (workflow, name, condition, message) VALUES ('loan', 'ass
 INSERT INTO crm.workflows (name, definition) VALUES ('loan',
     E'[*] --> all\nstate "Alles" as all {\n[*] --> a\na --> b : go [assigned]\n}\nall --> c : after 14 days\nc --> [*]');
 
+UPDATE crm.workflows SET definition = E'[*] --> 草稿\n草稿 --> 已批准 : 批准\n草稿 --> 拒绝\n已批准 --> [*]\n拒绝 --> [*]' WHERE name = '审批';
+
 ALTER TABLE crm.orders ADD COLUMN priority integer NOT NULL DEFAULT 3;
 ALTER TABLE crm.order_events ADD COLUMN client text DEFAULT 'psql';
 CREATE INDEX orders_by_priority ON crm.orders (priority) WHERE status <> 'completed';
@@ -121,6 +123,10 @@ sub check_copy
 		"$how: an UPDATE is refused as well");
 	is(sqlstate($copy, "$advance(7, '草稿')"), 'SL002', "$how: the second workflow is there");
 	is($node->safe_psql($copy, "$advance(7, '批准')"), '已批准', "$how: and takes a step");
+	is(sqlstate($copy, "UPDATE crm.workflows SET definition = E'[*] --> x\\nx --> [*]' WHERE name = '审批'"), 'SL013',
+		"$how: a change that leaves rows behind is refused");
+	is($node->safe_psql($copy, q(UPDATE crm.workflows SET definition = E'[*] --> 草稿\n草稿 --> 已批准 : 批准\n已批准 --> [*]'
+		WHERE name = '审批' RETURNING version)), '3', "$how: another is counted on");
 	is(sqlstate($copy, 'SET ROLE clerk; DELETE FROM crm.order_events'), '42501',
 		"$how: a right that was not granted");
 	is(sqlstate($copy, "GRANT INSERT ON crm.order_events TO clerk; SET ROLE clerk;
