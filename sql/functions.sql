@@ -95,6 +95,8 @@ CREATE FUNCTION @extschema@.crm_check_guard() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
 CREATE FUNCTION @extschema@.crm_check_workflow_guards() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_notify_event() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
 CREATE FUNCTION @extschema@.crm_count_workflow_version() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
 CREATE FUNCTION @extschema@.crm_keep_workflow_version() RETURNS trigger
@@ -102,6 +104,7 @@ CREATE FUNCTION @extschema@.crm_keep_workflow_version() RETURNS trigger
 CREATE FUNCTION @extschema@.crm_check_stranded_rows() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
 
+COMMENT ON FUNCTION @extschema@.crm_notify_event() IS 'Trigger: tells listeners on a channel of each step';
 COMMENT ON FUNCTION @extschema@.crm_count_workflow_version() IS 'Trigger: counts the definitions of a workflow';
 COMMENT ON FUNCTION @extschema@.crm_keep_workflow_version() IS 'Trigger: writes each definition of a workflow into workflow_versions';
 COMMENT ON FUNCTION @extschema@.crm_check_stranded_rows() IS 'Trigger: a workflow loses no status that rows stand in';

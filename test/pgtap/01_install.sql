@@ -64,7 +64,7 @@ SELECT set_eq($$
           'crm_available_events(regclass,uuid)', 'crm_available_events(regclass,text)', 'crm_force(regclass,bigint,text,text)',
           'crm_force(regclass,uuid,text,text)', 'crm_force(regclass,text,text,text)',
           'crm_apply_settings()', 'crm_create_tables()', 'crm_migrate_workflow(text,crm_workflow,jsonb)',
-          'crm_count_workflow_version()', 'crm_keep_workflow_version()', 'crm_check_stranded_rows()', 'crm_check_guard()', 'crm_check_workflow_guards()',
+          'crm_count_workflow_version()', 'crm_notify_event()', 'crm_keep_workflow_version()', 'crm_check_stranded_rows()', 'crm_check_guard()', 'crm_check_workflow_guards()',
           'crm_enforce_workflow()', 'crm_invalidate_cache()', 'crm_protect_history()', 'crm_record_event()',
           'crm_workflow_in(cstring)', 'crm_workflow_out(crm_workflow)', 'crm_workflow_recv(internal)',
           'crm_workflow_send(crm_workflow)', 'crm_workflow_to_jsonb(crm_workflow)',
