@@ -24,11 +24,11 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#include "advance.h"
 #include "catalog.h"
 #include "migrate.h"
 #include "owner.h"
 #include "stranded.h"
+#include "target.h"
 #include "workflow_cache.h"
 
 PG_FUNCTION_INFO_V1(crm_migrate_workflow);

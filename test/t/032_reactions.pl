@@ -15,6 +15,12 @@ my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(allows_streaming => 'logical');
 $node->append_conf('postgresql.conf', 'max_prepared_transactions = 2');
 $node->start;
+# newer releases of PostgreSQL want to be told which libraries may decode
+if ($node->safe_psql('postgres', "SELECT count(*) FROM pg_settings WHERE name = 'output_plugin_libraries'") > 0)
+{
+	$node->append_conf('postgresql.conf', "output_plugin_libraries = 'pgoutput, test_decoding, wal2json'");
+	$node->reload;
+}
 $node->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION crm;
 INSERT INTO crm.customers (id, name) VALUES (1, '王小明');
