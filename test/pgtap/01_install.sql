@@ -63,6 +63,7 @@ SELECT set_eq($$
           'crm_advance(regclass,text,text,text,text,integer)', 'crm_available_events(regclass,bigint)',
           'crm_available_events(regclass,uuid)', 'crm_available_events(regclass,text)', 'crm_force(regclass,bigint,text,text)',
           'crm_force(regclass,uuid,text,text)', 'crm_force(regclass,text,text,text)',
+          'crm_attach_workflow(regclass,name,text)', 'crm_detach_workflow(regclass)',
           'crm_apply_settings()', 'crm_create_tables()', 'crm_migrate_workflow(text,crm_workflow,jsonb)',
           'crm_count_workflow_version()', 'crm_notify_event()', 'crm_keep_workflow_version()', 'crm_check_stranded_rows()', 'crm_check_guard()', 'crm_check_workflow_guards()',
           'crm_enforce_workflow()', 'crm_invalidate_cache()', 'crm_protect_history()', 'crm_record_event()',
@@ -105,14 +106,14 @@ SELECT is_empty($$
     'every function that is not in C has a pinned search_path, or a body that was parsed when it was made');
 SELECT results_eq($$
     SELECT objid::regproc::text FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    JOIN pg_language l ON l.oid = prolang WHERE l.lanname NOT IN ('c', 'internal', 'sql')$$,
-    ARRAY['crm_create_tables'], 'one is in PL/pgSQL');
+    JOIN pg_language l ON l.oid = prolang WHERE l.lanname NOT IN ('c', 'internal', 'sql') ORDER BY 1$$,
+    ARRAY['crm_attach_workflow', 'crm_create_tables', 'crm_detach_workflow'], 'what is done once, by an owner, is in PL/pgSQL');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
     WHERE p.prosecdef OR p.proleakproof$$, 'no function is SECURITY DEFINER or LEAKPROOF');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_customer_timeline', 'crm_migrate_workflow', 'crm_create_tables')
+    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_customer_timeline', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_detach_workflow', 'crm_create_tables')
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('i', 's')$$,
     'what is about workflows as values is immutable and parallel safe');
 SELECT is_empty($$
@@ -121,7 +122,7 @@ SELECT is_empty($$
     'and strict');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE (p.prorettype = 'trigger'::regtype OR p.proname IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_force', 'crm_force_order', 'crm_migrate_workflow', 'crm_create_tables'))
+    WHERE (p.prorettype = 'trigger'::regtype OR p.proname IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_force', 'crm_force_order', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_detach_workflow', 'crm_create_tables'))
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('v', 'u')$$,
     'everything else is volatile and parallel unsafe');
 SELECT is_empty($$
