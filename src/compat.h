@@ -81,6 +81,13 @@
 #define crm_epq_init(epq, estate) EvalPlanQualInit((epq), (estate), NULL, NIL, -1)
 #endif
 
+/* 18 asks whether a deferrable primary key is one, too. */
+#if PG_VERSION_NUM >= 180000
+#define crm_primary_key_index(rel) RelationGetPrimaryKeyIndex((rel), false)
+#else
+#define crm_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel)
+#endif
+
 /* 18 put the mark of a function that does not return before its declaration. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))

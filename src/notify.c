@@ -49,7 +49,7 @@ append_member(StringInfo json, const char *name, Relation rel, HeapTuple row, At
 static AttrNumber
 key_column(Relation rel)
 {
-	Oid			index = RelationGetPrimaryKeyIndex(rel);
+	Oid			index = crm_primary_key_index(rel);
 	Relation	key;
 	AttrNumber	column;
 
