@@ -22,7 +22,7 @@ PG_CFLAGS  = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-
              $(if $(WERROR),-Werror)
 
 # The install script, in this order; the tables go into the body of crm_create_tables().
-SQL_CODE   = $(addprefix sql/,header.sql types.sql workflow_functions.sql functions.sql customer_functions.sql attach.sql)
+SQL_CODE   = $(addprefix sql/,header.sql types.sql workflow_functions.sql analysis_functions.sql functions.sql customer_functions.sql attach.sql)
 SQL_TABLES = $(addprefix sql/schema/,settings.sql workflows.sql workflow_versions.sql customers.sql \
              products.sql orders.sql guards.sql order_lines.sql order_events.sql activities.sql follow_up.sql triggers.sql)
 SQL_SCRIPT = crm--$(EXTVERSION).sql

@@ -84,7 +84,12 @@ SELECT set_eq($$
           'crm_directly_follows(anyelement,text,timestamp with time zone)',
           'crm_discover_step(internal,anyelement,text,timestamp with time zone)',
           'crm_discover_workflow(internal,anyelement,text,timestamp with time zone)',
-          'crm_discover_follows(internal,anyelement,text,timestamp with time zone)', 'crm_event_name(text)'],
+          'crm_discover_follows(internal,anyelement,text,timestamp with time zone)', 'crm_event_name(text)',
+          'crm_funnel(text[],text,timestamp with time zone,interval)',
+          'crm_funnel_step(internal,text[],text,timestamp with time zone,interval)', 'crm_funnel_combine(internal,internal)',
+          'crm_funnel_serialize(internal)', 'crm_funnel_deserialize(bytea,internal)', 'crm_funnel_reached(internal)',
+          'crm_retention(date,text)', 'crm_retention_step(internal,date,text)', 'crm_retention_combine(internal,internal)',
+          'crm_retention_serialize(internal)', 'crm_retention_deserialize(bytea,internal)', 'crm_retention_periods(internal)'],
     'these functions are members, and no others');
 SELECT set_eq($$
     SELECT objid::regtype::text FROM pg_temp.members() WHERE classid = 'pg_type'::regclass
@@ -114,6 +119,7 @@ SELECT is_empty($$
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
     WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_customer_timeline', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_detach_workflow', 'crm_create_tables')
+    AND p.proname NOT IN ('crm_funnel_step', 'crm_funnel_reached') -- calendar days are those of the time zone
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('i', 's')$$,
     'what is about workflows as values is immutable and parallel safe');
 SELECT is_empty($$
