@@ -13,6 +13,7 @@
 
 #include "catalog.h"
 #include "key.h"
+#include "owner.h"
 #include "row.h"
 
 bool
@@ -88,16 +89,14 @@ crm_row_is_visible(Relation rel, const Door *door, Datum key)
 Oid
 crm_row_partition(Relation rel, const Door *door, Datum key)
 {
-	Oid			caller;
-	int			security;
+	CrmCaller	caller;
 	Oid			partition;
 	bool		found;
 
-	/* As foreign-key checks do: as the owner, whom no policy binds. */
-	GetUserIdAndSecContext(&caller, &security);
-	SetUserIdAndSecContext(door->owner, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	/* no policy binds the owner */
+	crm_become_owner(rel, &caller);
 	partition = DatumGetObjectId(select_row("tableoid", rel, door, key, &found));
-	SetUserIdAndSecContext(caller, security);
+	crm_become_caller(&caller);
 	if (!found)
 		crm_row_refuse_missing(door, crm_row_name(door, key));
 	return partition;

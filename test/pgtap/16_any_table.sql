@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(156);
+SELECT plan(160);
 
 INSERT INTO crm.workflows (name, definition) VALUES ('ticket', $$
     [*] --> open
@@ -360,6 +360,13 @@ CREATE UNLOGGED TABLE unlogged (id integer PRIMARY KEY, status text);
 SELECT lives_ok(format('SELECT crm_attach_workflow(%L, %L, %L); INSERT INTO %I VALUES (1)', t, 'status', 'ticket', t), t) FROM unnest('{fleeting,unlogged}'::text[]) t;
 SELECT is(crm_advance(t, 1, 'close'), 'closed', t) FROM unnest('{fleeting,unlogged}'::text[]) t;
 SELECT results_eq($$SELECT relpersistence::text FROM pg_class WHERE relname IN ('fleeting_events', 'unlogged_events') ORDER BY relname$$, '{t,u}'::text[], 'have history of their kind');
+
+-- The extension stays as long as a table needs it
+DROP SCHEMA crm CASCADE;
+SELECT throws_ok('DROP EXTENSION crm', '2BP01', NULL, 'DROP EXTENSION is refused while a workflow is attached');
+SELECT lives_ok('DROP EXTENSION crm CASCADE', 'CASCADE');
+SELECT is_empty($$SELECT tgname FROM pg_trigger WHERE tgrelid IN ('full_house'::regclass, 'full_house_events'::regclass) AND NOT tgisinternal$$, 'takes the triggers');
+SELECT is((SELECT count(*) FROM full_house_events e JOIN full_house t ON t.id = e.full_house_id), 4::bigint, 'and leaves the rows');
 
 SELECT * FROM finish();
 ROLLBACK;
