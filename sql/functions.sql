@@ -111,7 +111,7 @@ COMMENT ON FUNCTION @extschema@.crm_check_stranded_rows() IS 'Trigger: a workflo
 COMMENT ON FUNCTION @extschema@.crm_enforce_workflow() IS 'Trigger: a status changes only along its workflow';
 COMMENT ON FUNCTION @extschema@.crm_record_event() IS 'Trigger: writes each step into the event table';
 COMMENT ON FUNCTION @extschema@.crm_protect_history() IS 'Trigger: nobody but the owner changes an event table by hand';
-COMMENT ON FUNCTION @extschema@.crm_apply_settings() IS 'Trigger: fills the day and the default currency of an order from the settings';
+COMMENT ON FUNCTION @extschema@.crm_apply_settings() IS 'Trigger: fills the day, the default currency and the exchange rate of an order';
 COMMENT ON FUNCTION @extschema@.crm_check_guard() IS 'Trigger: a guard is a condition over the rows of its table';
 COMMENT ON FUNCTION @extschema@.crm_check_workflow_guards() IS 'Trigger: a workflow names only guards that are there';
 COMMENT ON FUNCTION @extschema@.crm_invalidate_cache() IS 'Trigger: tells all sessions that workflows or settings have changed';

@@ -21,7 +21,8 @@
 #define ERRCODE_CRM_GUARD_NOT_MET			MAKE_SQLSTATE('S', 'L', '0', '0', '4')
 /* The row has another version than the caller expects: somebody else changed it. */
 #define ERRCODE_CRM_STALE_VERSION			MAKE_SQLSTATE('S', 'L', '0', '0', '5')
-/* SL006 is kept for: refund above what was paid. */
+/* More would be given back than was paid. */
+#define ERRCODE_CRM_REFUND_ABOVE_PAID		MAKE_SQLSTATE('S', 'L', '0', '0', '6')
 /* The workflow has no status of that name. */
 #define ERRCODE_CRM_UNKNOWN_STATUS			MAKE_SQLSTATE('S', 'L', '0', '0', '7')
 /* Only the table's owner may insert a row in a later status. */
@@ -35,8 +36,15 @@
 
 /* A request key came again, with another request. */
 #define ERRCODE_CRM_REQUEST_KEY_REUSED		MAKE_SQLSTATE('S', 'L', '0', '1', '2')
-
 /* A workflow would lose a status that rows stand in. */
 #define ERRCODE_CRM_ROWS_STRANDED			MAKE_SQLSTATE('S', 'L', '0', '1', '3')
+/* The lines of the order do not change any more. */
+#define ERRCODE_CRM_NOT_EDITABLE			MAKE_SQLSTATE('S', 'L', '0', '1', '4')
+/* A product is not sold any more. */
+#define ERRCODE_CRM_PRODUCT_INACTIVE		MAKE_SQLSTATE('S', 'L', '0', '1', '6')
+/* Payment or price and order are in different currencies. */
+#define ERRCODE_CRM_OTHER_CURRENCY			MAKE_SQLSTATE('S', 'L', '0', '1', '7')
+/* There is no exchange rate for the currency of an order. */
+#define ERRCODE_CRM_NO_EXCHANGE_RATE		MAKE_SQLSTATE('S', 'L', '0', '1', '8')
 
 #endif							/* CRM_ERRORS_H */

@@ -9,12 +9,16 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/datum.h"
+#include "utils/fmgrprotos.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/numeric.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "catalog.h"
+#include "exchange_rates.h"
 #include "settings.h"
 #include "trigger.h"
 
@@ -100,15 +104,82 @@ load_settings(void)
 				 errhint("INSERT INTO %s.settings DEFAULT VALUES makes the row that is missing.", CRM_SCHEMA)));
 }
 
-/* The day of an instant in the reporting time zone. */
-static DateADT
-reporting_day(TimestampTz instant)
+/* As in workflow_cache.c */
+static void
+refresh_settings(void)
 {
-	Datum		local = DirectFunctionCall2(timestamptz_zone,
-											PointerGetDatum(settings.time_zone),
-											TimestampTzGetDatum(instant));
+	AcceptInvalidationMessages();
+	if (!settings_valid || settings.currency == NULL)
+		load_settings();
+}
 
+const char *
+crm_reporting_currency(void)
+{
+	refresh_settings();
+	return text_to_cstring(settings.currency);
+}
+
+DateADT
+crm_reporting_day(TimestampTz instant)
+{
+	Datum		local;
+
+	refresh_settings();
+	local = DirectFunctionCall2(timestamptz_zone, PointerGetDatum(settings.time_zone),
+								TimestampTzGetDatum(instant));
 	return DatumGetDateADT(DirectFunctionCall1(timestamp_date, local));
+}
+
+/* What the trigger changes in an order */
+typedef struct Changes
+{
+	int			n;
+	int			columns[3];
+	Datum		values[3];
+	bool		nulls[3];
+} Changes;
+
+static void
+change(Changes *changes, AttrNumber column, Datum value, bool isnull)
+{
+	changes->columns[changes->n] = column;
+	changes->values[changes->n] = value;
+	changes->nulls[changes->n] = isnull;
+	changes->n++;
+}
+
+/* Whether an update gives a column another value; an insert gives each a new one. */
+static bool
+is_changed(TriggerData *trigger, AttrNumber column)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(trigger->tg_relation), column - 1);
+	bool		nulls[2];
+	Datum		before;
+	Datum		after;
+
+	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		return true;
+	before = crm_get(trigger->tg_trigtuple, column, trigger->tg_relation, &nulls[0]);
+	after = crm_get(trigger->tg_newtuple, column, trigger->tg_relation, &nulls[1]);
+	return nulls[0] != nulls[1] || (!nulls[0] && !datum_image_eq(before, after, att->attbyval, att->attlen));
+}
+
+/* Payments are made in the currency of their order. */
+static void
+check_currency_change(Relation rel, HeapTuple order)
+{
+	bool		isnull;
+	Datum		paid = crm_get(order, crm_column(rel, "paid", NUMERICOID), rel, &isnull);
+
+	if (!isnull && DatumGetBool(DirectFunctionCall2(numeric_gt, paid, NumericGetDatum(int64_to_numeric(0)))))
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_OTHER_CURRENCY),
+				 errmsg("the currency of order " INT64_FORMAT " cannot be changed any more",
+						DatumGetInt64(crm_get(order, crm_column(rel, "id", INT8OID), rel, &isnull))),
+				 errdetail("It has payments in %s.",
+						   TextDatumGetCString(crm_get(order, crm_column(rel, "currency", TEXTOID), rel, &isnull))),
+				 errhint("Cancel it, and place another one.")));
 }
 
 /*
@@ -116,43 +187,49 @@ reporting_day(TimestampTz instant)
  *
  * BEFORE INSERT OR UPDATE trigger of crm.orders: placed_on becomes the day of
  * placed_at in the reporting time zone, whatever was given for it; an order
- * without currency gets the one of the settings. Errors: 39P01 if not called as
- * such a trigger, P0002 if crm.settings has no row.
+ * without currency gets the one of the settings, one without exchange_rate that
+ * of its currency on that day (crm.exchange_rates), and so does one whose
+ * currency changes, unless its rate changes with it. Errors: SL017 if the
+ * currency of an order with payments changes, SL018 if there is no exchange rate,
+ * P0002 if crm.settings has no row, 39P01 if not called as such a trigger.
  */
 Datum
 crm_apply_settings(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_apply_settings", CRM_TRIGGER_BEFORE_ROW);
 	Relation	rel = trigger->tg_relation;
-	HeapTuple	tuple = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
-		trigger->tg_newtuple : trigger->tg_trigtuple;
-	int			columns[2];
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
-	int			ncolumns = 0;
+	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
+	HeapTuple	tuple = is_insert ? trigger->tg_trigtuple : trigger->tg_newtuple;
 	AttrNumber	currency_column = crm_column(rel, "currency", TEXTOID);
-	bool		isnull;
-	Datum		placed_at;
+	AttrNumber	rate_column = crm_column(rel, "exchange_rate", NUMERICOID);
+	Changes		changes = {0};
+	DateADT		day = 0;
+	bool		no_day;
+	bool		no_currency;
+	bool		no_rate;
+	Datum		placed_at = crm_get(tuple, crm_column(rel, "placed_at", TIMESTAMPTZOID), rel, &no_day);
+	Datum		currency = crm_get(tuple, currency_column, rel, &no_currency);
 
-	/* as in workflow_cache.c */
-	AcceptInvalidationMessages();
-	if (!settings_valid || settings.currency == NULL)
-		load_settings();
+	refresh_settings();
+	if (!no_day)				/* NOT NULL of placed_at will speak */
+		day = crm_reporting_day(DatumGetTimestampTz(placed_at));
+	change(&changes, crm_column(rel, "placed_on", DATEOID), DateADTGetDatum(day), no_day);
 
-	placed_at = crm_get(tuple, crm_column(rel, "placed_at", TIMESTAMPTZOID), rel, &isnull);
-	columns[ncolumns] = crm_column(rel, "placed_on", DATEOID);
-	nulls[ncolumns] = isnull;	/* NOT NULL of placed_at will speak */
-	values[ncolumns] = isnull ? (Datum) 0 :
-		DateADTGetDatum(reporting_day(DatumGetTimestampTz(placed_at)));
-	ncolumns++;
-
-	(void) crm_get(tuple, currency_column, rel, &isnull);
-	if (isnull && TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+	if (is_insert && no_currency)
 	{
-		columns[ncolumns] = currency_column;
-		values[ncolumns] = PointerGetDatum(settings.currency);
-		ncolumns++;
+		currency = PointerGetDatum(settings.currency);
+		change(&changes, currency_column, currency, false);
+		no_currency = false;
 	}
-	return PointerGetDatum(heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), ncolumns,
-													 columns, values, nulls));
+	if (!is_insert && is_changed(trigger, currency_column))
+		check_currency_change(rel, trigger->tg_trigtuple);
+	(void) crm_get(tuple, rate_column, rel, &no_rate);
+	if (is_insert ? no_rate : is_changed(trigger, currency_column) && !is_changed(trigger, rate_column))
+	{
+		if (!no_currency && !no_day)
+			change(&changes, rate_column,
+				   NumericGetDatum(crm_exchange_rate(DatumGetTextPP(currency), settings.currency, day)), false);
+	}
+	return PointerGetDatum(heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), changes.n,
+													 changes.columns, changes.values, changes.nulls));
 }

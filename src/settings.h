@@ -7,6 +7,15 @@
 
 #include "crm.h"
 
+#include "datatype/timestamp.h"
+#include "utils/date.h"
+
+/* The reporting currency; good until code that is not ours runs */
+extern const char *crm_reporting_currency(void);
+
+/* The day of an instant in the reporting time zone */
+extern DateADT crm_reporting_day(TimestampTz instant);
+
 extern void crm_settings_init(void);
 
 #endif							/* CRM_SETTINGS_H */

@@ -12,7 +12,9 @@ crm_trigger_data(FunctionCallInfo fcinfo, const char *name, CrmTriggerKind kind)
 	static const char *const wanted[] = {
 		"BEFORE INSERT OR UPDATE FOR EACH ROW",
 		"AFTER INSERT OR UPDATE FOR EACH ROW",
+		"BEFORE FOR EACH ROW",
 		"BEFORE FOR EACH STATEMENT",
+		"AFTER FOR EACH STATEMENT",
 		"AFTER"
 	};
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
@@ -32,8 +34,14 @@ crm_trigger_data(FunctionCallInfo fcinfo, const char *name, CrmTriggerKind kind)
 			case CRM_TRIGGER_AFTER_ROW:
 				fits = TRIGGER_FIRED_AFTER(event) && row_write;
 				break;
+			case CRM_TRIGGER_BEFORE_ANY_ROW:
+				fits = TRIGGER_FIRED_BEFORE(event) && TRIGGER_FIRED_FOR_ROW(event);
+				break;
 			case CRM_TRIGGER_BEFORE_STATEMENT:
 				fits = TRIGGER_FIRED_BEFORE(event) && TRIGGER_FIRED_FOR_STATEMENT(event);
+				break;
+			case CRM_TRIGGER_AFTER_STATEMENT:
+				fits = TRIGGER_FIRED_AFTER(event) && TRIGGER_FIRED_FOR_STATEMENT(event);
 				break;
 			case CRM_TRIGGER_AFTER:
 				fits = TRIGGER_FIRED_AFTER(event);
@@ -46,4 +54,17 @@ crm_trigger_data(FunctionCallInfo fcinfo, const char *name, CrmTriggerKind kind)
 				 errmsg("function %s() was not called as the trigger that it is for", name),
 				 errhint("Use it in CREATE TRIGGER … %s.", wanted[kind])));
 	return trigger;
+}
+
+void
+crm_check_transition_tables(const TriggerData *trigger, const char *name)
+{
+	TriggerEvent event = trigger->tg_event;
+
+	if ((trigger->tg_oldtable == NULL && !TRIGGER_FIRED_BY_INSERT(event)) ||
+		(trigger->tg_newtable == NULL && !TRIGGER_FIRED_BY_DELETE(event)))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function %s() was not called as the trigger that it is for", name),
+				 errhint("Use it in CREATE TRIGGER … REFERENCING OLD TABLE AS … NEW TABLE AS ….")));
 }

@@ -177,6 +177,8 @@ extern int	crm_workflow_compare_names(const char *a, int len_a, const char *b, i
 extern int	crm_workflow_find_state(const Workflow *w, const char *name, int len);
 extern int	crm_workflow_find_event(const Workflow *w, const char *name, int len);
 extern const WfExit *crm_workflow_find_exit(const Workflow *w, int state, int event);
+extern const WfClass *crm_workflow_find_class(const Workflow *w, const char *name);	/* NULL if there is none */
+extern bool crm_workflow_in_class(const Workflow *w, const WfClass *class, int state);
 extern char *crm_workflow_list_states(const Workflow *w);
 extern char *crm_workflow_list_exits(const Workflow *w, int state);
 

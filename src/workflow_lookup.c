@@ -77,6 +77,24 @@ crm_workflow_find_exit(const Workflow *w, int state, int event)
 }
 
 /* "pending, submitted, paid" */
+const WfClass *
+crm_workflow_find_class(const Workflow *w, const char *name)
+{
+	for (int i = 0; i < w->nclasses; i++)
+		if (strcmp(WF_STRING(w, WF_CLASSES(w)[i].name), name) == 0)
+			return &WF_CLASSES(w)[i];
+	return NULL;
+}
+
+bool
+crm_workflow_in_class(const Workflow *w, const WfClass *class, int state)
+{
+	for (int i = 0; i < class->nmembers; i++)
+		if (WF_MEMBERS(w)[class->first_member + i] == state)
+			return true;
+	return false;
+}
+
 char *
 crm_workflow_list_states(const Workflow *w)
 {

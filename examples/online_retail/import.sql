@@ -273,6 +273,10 @@ JOIN (
 ORDER BY sku
 ON CONFLICT (sku) DO NOTHING;
 
+-- The file is in pounds, and so are the reports of a database that has no orders yet. In another one
+-- crm.exchange_rates must tell what a pound is worth.
+UPDATE crm.settings SET currency = 'GBP' WHERE NOT EXISTS (SELECT FROM crm.orders);
+
 -- One order for each invoice. Some invoices were written over more than a minute: the first one counts.
 INSERT INTO crm.orders (reference, customer_id, status, status_since, currency, placed_at)
 SELECT i.reference, c.id, 'completed', i.placed_at, 'GBP', i.placed_at

@@ -9,10 +9,22 @@ CREATE TABLE crm.orders (
     status_since  timestamptz NOT NULL,
     version       integer     NOT NULL DEFAULT 1,
     currency      text        NOT NULL,
+    exchange_rate numeric     NOT NULL,
     owner         text,
     placed_at     timestamptz NOT NULL DEFAULT now(),
     placed_on     date        NOT NULL,
     attributes    jsonb       NOT NULL DEFAULT '{}',
+    -- From here on: sums over the lines and the payments. Not generated columns: PostgreSQL would compute
+    -- those again at each step.
+    line_count      integer       NOT NULL DEFAULT 0,
+    discount        numeric(14,2) NOT NULL DEFAULT 0,
+    tax             numeric(14,2) NOT NULL DEFAULT 0,
+    total           numeric(14,2) NOT NULL DEFAULT 0,
+    reporting_total numeric(14,2) NOT NULL DEFAULT 0,
+    paid            numeric(14,2) NOT NULL DEFAULT 0,
+    refunded        numeric(14,2) NOT NULL DEFAULT 0,
+    balance         numeric(14,2) NOT NULL DEFAULT 0,
+    payment_status  text          NOT NULL DEFAULT 'unpaid',
     CONSTRAINT orders_have_a_unique_id          PRIMARY KEY (id),
     CONSTRAINT orders_reference_is_unique       UNIQUE (reference),
     -- for foreign keys of what is about an order and its customer
@@ -20,7 +32,21 @@ CREATE TABLE crm.orders (
     CONSTRAINT orders_belong_to_a_customer      FOREIGN KEY (customer_id) REFERENCES crm.customers (id),
     CONSTRAINT orders_follow_a_workflow         FOREIGN KEY (workflow)    REFERENCES crm.workflows (name),
     CONSTRAINT orders_currency_is_an_iso_code   CHECK (currency ~ '^[A-Z]{3}$'),
-    CONSTRAINT orders_attributes_are_an_object  CHECK (jsonb_typeof(attributes) = 'object')
+    CONSTRAINT orders_attributes_are_an_object  CHECK (jsonb_typeof(attributes) = 'object'),
+    -- NaN and Infinity are above every number
+    CONSTRAINT orders_exchange_rate_is_positive CHECK (exchange_rate > 0 AND exchange_rate < 'Infinity'),
+    -- What the database keeps, it keeps right. None of these mentions what a step changes: a step need not check them.
+    CONSTRAINT orders_totals_are_not_negative   CHECK (line_count >= 0 AND discount >= 0 AND tax >= 0 AND total >= 0 AND reporting_total >= 0 AND total <> 'NaN'),
+    CONSTRAINT orders_reporting_total_is_total_at_rate_1 CHECK (exchange_rate <> 1 OR reporting_total = total),
+    CONSTRAINT orders_refunds_are_not_above_payments CHECK (refunded >= 0 AND refunded <= paid AND paid <> 'NaN'),
+    CONSTRAINT orders_balance_is_what_is_owed   CHECK (balance = total - paid + refunded),
+    CONSTRAINT orders_payment_status_follows_the_sums CHECK (payment_status = CASE
+        WHEN refunded > 0 AND refunded = paid   THEN 'refunded'
+        WHEN refunded > 0                       THEN 'partly_refunded'
+        WHEN paid > total                       THEN 'overpaid'
+        WHEN paid = total AND line_count > 0    THEN 'paid'
+        WHEN paid > 0                           THEN 'partial'
+        ELSE 'unpaid' END)
 ) WITH (fillfactor = 90);    -- room for the next status on the same page (HOT updates)
 
 CREATE INDEX orders_by_customer ON crm.orders (customer_id, placed_at);
@@ -34,10 +60,20 @@ COMMENT ON COLUMN crm.orders.status       IS 'Where the order stands; changes on
 COMMENT ON COLUMN crm.orders.status_since IS 'When the order reached this status; kept by the database';
 COMMENT ON COLUMN crm.orders.version      IS 'Number of steps taken, creation included; kept by the database';
 COMMENT ON COLUMN crm.orders.currency     IS 'Currency of the order (ISO 4217 code)';
+COMMENT ON COLUMN crm.orders.exchange_rate IS 'What one unit of the currency was worth in the reporting currency (settings.currency) when the order was placed';
 COMMENT ON COLUMN crm.orders.owner        IS 'Salesperson who looks after the order';
 COMMENT ON COLUMN crm.orders.placed_at    IS 'When the order was placed';
 COMMENT ON COLUMN crm.orders.placed_on    IS 'Day of placed_at in the reporting time zone (settings.time_zone); kept by the database';
 COMMENT ON COLUMN crm.orders.attributes   IS 'Custom fields, a JSON object';
+COMMENT ON COLUMN crm.orders.line_count     IS 'Number of lines; kept by the database';
+COMMENT ON COLUMN crm.orders.discount       IS 'Discounts of all lines; kept by the database';
+COMMENT ON COLUMN crm.orders.tax            IS 'Taxes of all lines; kept by the database';
+COMMENT ON COLUMN crm.orders.total          IS 'What the order costs: the amounts of all lines, in the currency of the order; kept by the database';
+COMMENT ON COLUMN crm.orders.reporting_total IS 'The same in the reporting currency: each line at the exchange rate of the order, rounded to cents; kept by the database';
+COMMENT ON COLUMN crm.orders.paid           IS 'Payments received, whatever was given back later; kept by the database';
+COMMENT ON COLUMN crm.orders.refunded       IS 'Payments given back, never more than paid; kept by the database';
+COMMENT ON COLUMN crm.orders.balance        IS 'Total minus paid plus refunded: what the customer still owes if the order stands, negative if too much was paid; kept by the database';
+COMMENT ON COLUMN crm.orders.payment_status IS 'unpaid, partial, paid, overpaid, partly_refunded or refunded; kept by the database';
 COMMENT ON INDEX  crm.orders_by_customer  IS 'Finds the orders of a customer, newest or oldest first';
 COMMENT ON CONSTRAINT orders_have_a_unique_id         ON crm.orders IS 'Each order has a number of its own';
 COMMENT ON CONSTRAINT orders_reference_is_unique      ON crm.orders IS 'No two orders share an outside order number';
@@ -46,3 +82,9 @@ COMMENT ON CONSTRAINT orders_belong_to_a_customer     ON crm.orders IS 'An order
 COMMENT ON CONSTRAINT orders_follow_a_workflow        ON crm.orders IS 'An order follows a process that exists';
 COMMENT ON CONSTRAINT orders_currency_is_an_iso_code  ON crm.orders IS 'A currency is a three-letter ISO 4217 code';
 COMMENT ON CONSTRAINT orders_attributes_are_an_object ON crm.orders IS 'Custom fields are a JSON object, not a list or a single value';
+COMMENT ON CONSTRAINT orders_exchange_rate_is_positive ON crm.orders IS 'An exchange rate is a number above zero';
+COMMENT ON CONSTRAINT orders_totals_are_not_negative  ON crm.orders IS 'Sums over lines that are not negative are not negative';
+COMMENT ON CONSTRAINT orders_reporting_total_is_total_at_rate_1 ON crm.orders IS 'In the reporting currency both totals are the same';
+COMMENT ON CONSTRAINT orders_refunds_are_not_above_payments ON crm.orders IS 'No more is given back than was paid';
+COMMENT ON CONSTRAINT orders_balance_is_what_is_owed  ON crm.orders IS 'The balance is what is left of the total after payments and refunds';
+COMMENT ON CONSTRAINT orders_payment_status_follows_the_sums ON crm.orders IS 'The payment status says what total, paid and refunded say';

@@ -21,7 +21,7 @@ COMMENT ON COLUMN crm.products.id         IS 'Number that the database gives the
 COMMENT ON COLUMN crm.products.sku        IS 'Stock keeping unit: the article number that people use';
 COMMENT ON COLUMN crm.products.name       IS 'Name of the product';
 COMMENT ON COLUMN crm.products.category   IS 'Product group, for reports';
-COMMENT ON COLUMN crm.products.price      IS 'Price of one unit today; orders keep the price they were placed at';
+COMMENT ON COLUMN crm.products.price      IS 'Price of one unit today, in the reporting currency; orders keep the price they were placed at';
 COMMENT ON COLUMN crm.products.active     IS 'Whether the product can be sold now';
 COMMENT ON COLUMN crm.products.attributes IS 'Custom fields, a JSON object';
 COMMENT ON COLUMN crm.products.created_at IS 'When the product was entered';

@@ -8,8 +8,48 @@ CREATE TRIGGER orders_record_event
 
 -- What the house rules decide about an order.
 CREATE TRIGGER orders_apply_settings
-    BEFORE INSERT OR UPDATE OF placed_at, placed_on, currency ON crm.orders
+    BEFORE INSERT OR UPDATE OF placed_at, placed_on, currency, exchange_rate ON crm.orders
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_apply_settings();
+
+-- The sums of an order are kept by the statements that change its lines and payments. (A transition table
+-- belongs to one event, so there are three triggers where one would do.)
+CREATE TRIGGER orders_keep_totals
+    BEFORE INSERT OR UPDATE OF line_count, discount, tax, total, reporting_total, paid, refunded, balance, payment_status, currency, exchange_rate
+    ON crm.orders
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_keep_totals();
+CREATE TRIGGER order_lines_check
+    BEFORE INSERT OR UPDATE OR DELETE ON crm.order_lines
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_check_order_line();
+CREATE TRIGGER order_lines_total_inserted
+    AFTER INSERT ON crm.order_lines REFERENCING NEW TABLE AS new_lines
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_order_lines();
+CREATE TRIGGER order_lines_total_updated
+    AFTER UPDATE ON crm.order_lines REFERENCING OLD TABLE AS old_lines NEW TABLE AS new_lines
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_order_lines();
+CREATE TRIGGER order_lines_total_deleted
+    AFTER DELETE ON crm.order_lines REFERENCING OLD TABLE AS old_lines
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_order_lines();
+CREATE TRIGGER order_lines_total_truncated
+    AFTER TRUNCATE ON crm.order_lines
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_order_lines();
+CREATE TRIGGER payments_check
+    BEFORE INSERT OR UPDATE OR DELETE ON crm.payments
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_check_payment();
+CREATE TRIGGER payments_protect_ledger
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON crm.payments
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_protect_ledger();
+CREATE TRIGGER payments_total_inserted
+    AFTER INSERT ON crm.payments REFERENCING NEW TABLE AS new_payments
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_payments();
+CREATE TRIGGER payments_total_updated
+    AFTER UPDATE ON crm.payments REFERENCING OLD TABLE AS old_payments NEW TABLE AS new_payments
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_payments();
+CREATE TRIGGER payments_total_deleted
+    AFTER DELETE ON crm.payments REFERENCING OLD TABLE AS old_payments
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_payments();
+CREATE TRIGGER payments_total_truncated
+    AFTER TRUNCATE ON crm.payments
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_payments();
 
 -- History is written by the machine.
 CREATE TRIGGER order_events_protect_history
@@ -70,8 +110,20 @@ ALTER TABLE crm.settings  ENABLE ALWAYS TRIGGER settings_invalidate_cache_on_tru
 
 COMMENT ON TRIGGER orders_enforce_workflow      ON crm.orders       IS 'Lets a status change only along the workflow of the order';
 COMMENT ON TRIGGER orders_record_event          ON crm.orders       IS 'Writes each step into order_events';
-COMMENT ON TRIGGER orders_apply_settings        ON crm.orders       IS 'Fills placed_on and the default currency from the settings';
+COMMENT ON TRIGGER orders_apply_settings        ON crm.orders       IS 'Fills placed_on, the default currency and the exchange rate';
 COMMENT ON TRIGGER order_events_protect_history ON crm.order_events IS 'Nobody but the table''s owner changes history by hand';
+COMMENT ON TRIGGER orders_keep_totals           ON crm.orders       IS 'Refuses sums that are written by hand';
+COMMENT ON TRIGGER order_lines_check            ON crm.order_lines  IS 'Locks the order, lets lines change only while that is editable, and fills in number and price';
+COMMENT ON TRIGGER order_lines_total_inserted   ON crm.order_lines  IS 'Adds new lines to the totals of their orders';
+COMMENT ON TRIGGER order_lines_total_updated    ON crm.order_lines  IS 'Corrects the totals of orders by what has changed in their lines';
+COMMENT ON TRIGGER order_lines_total_deleted    ON crm.order_lines  IS 'Takes deleted lines off the totals of their orders';
+COMMENT ON TRIGGER order_lines_total_truncated  ON crm.order_lines  IS 'Empties the totals of all orders; for the owner';
+COMMENT ON TRIGGER payments_check               ON crm.payments     IS 'Locks the order, and numbers, dates and signs the payment';
+COMMENT ON TRIGGER payments_protect_ledger      ON crm.payments     IS 'Nobody but the table''s owner changes or deletes payments';
+COMMENT ON TRIGGER payments_total_inserted      ON crm.payments     IS 'Adds payments and refunds to their orders, and refuses refunds above what was paid';
+COMMENT ON TRIGGER payments_total_updated       ON crm.payments     IS 'Corrects what orders were paid when the owner corrects a payment';
+COMMENT ON TRIGGER payments_total_deleted       ON crm.payments     IS 'Corrects what orders were paid when the owner deletes a payment';
+COMMENT ON TRIGGER payments_total_truncated     ON crm.payments     IS 'Corrects what orders were paid when the owner empties the ledger';
 COMMENT ON TRIGGER guards_check_condition         ON crm.guards    IS 'Refuses a guard that is no condition over the rows of its table';
 COMMENT ON TRIGGER workflows_have_their_guards    ON crm.workflows IS 'Refuses a workflow that names a guard which is not there';
 COMMENT ON TRIGGER guards_are_there_for_workflows ON crm.guards    IS 'Refuses to take away a guard that a workflow names';

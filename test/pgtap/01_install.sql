@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(76);
+SELECT plan(78);
 
 CREATE FUNCTION pg_temp.members() RETURNS TABLE (classid oid, objid oid)
 LANGUAGE sql AS $$
@@ -24,8 +24,8 @@ END $$;
 
 -- Tables
 SELECT has_table('crm', name::name, format('there is crm.%s', name))
-FROM unnest('{customers,products,orders,order_lines,order_events,activities,workflows,workflow_versions,guards,settings}'::text[]) AS name;
-SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,activities,workflows,workflow_versions,guards,settings}'::name[],
+FROM unnest('{customers,products,orders,order_lines,order_events,payments,exchange_rates,activities,workflows,workflow_versions,guards,settings}'::text[]) AS name;
+SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,payments,exchange_rates,activities,workflows,workflow_versions,guards,settings}'::name[],
     'and there are no other tables');
 SELECT views_are('crm', '{follow_ups_due,neglected_customers}'::name[], 'these are the views');
 SELECT is_empty($$
@@ -64,6 +64,8 @@ SELECT set_eq($$
           'crm_available_events(regclass,uuid)', 'crm_available_events(regclass,text)', 'crm_force(regclass,bigint,text,text)',
           'crm_force(regclass,uuid,text,text)', 'crm_force(regclass,text,text,text)',
           'crm_attach_workflow(regclass,name,text)', 'crm_detach_workflow(regclass)',
+          'crm_record_payment(bigint,numeric,text,text,text,text,text)', 'crm_record_refund(bigint,numeric,text,text,text,text,text)',
+          'crm_keep_totals()', 'crm_check_order_line()', 'crm_total_order_lines()', 'crm_check_payment()', 'crm_total_payments()', 'crm_protect_ledger()',
           'crm_apply_settings()', 'crm_create_tables()', 'crm_migrate_workflow(text,crm_workflow,jsonb)',
           'crm_count_workflow_version()', 'crm_notify_event()', 'crm_keep_workflow_version()', 'crm_check_stranded_rows()', 'crm_check_guard()', 'crm_check_workflow_guards()',
           'crm_enforce_workflow()', 'crm_invalidate_cache()', 'crm_protect_history()', 'crm_record_event()',
@@ -118,7 +120,7 @@ SELECT is_empty($$
     WHERE p.prosecdef OR p.proleakproof$$, 'no function is SECURITY DEFINER or LEAKPROOF');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_customer_timeline', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_detach_workflow', 'crm_create_tables')
+    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_record_payment', 'crm_record_refund', 'crm_customer_timeline', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_detach_workflow', 'crm_create_tables')
     AND p.proname NOT IN ('crm_funnel_step', 'crm_funnel_reached') -- calendar days are those of the time zone
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('i', 's')$$,
     'what is about workflows as values is immutable and parallel safe');
@@ -128,7 +130,7 @@ SELECT is_empty($$
     'and strict');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE (p.prorettype = 'trigger'::regtype OR p.proname IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_force', 'crm_force_order', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_detach_workflow', 'crm_create_tables'))
+    WHERE (p.prorettype = 'trigger'::regtype OR p.proname IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_force', 'crm_force_order', 'crm_record_payment', 'crm_record_refund', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_detach_workflow', 'crm_create_tables'))
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('v', 'u')$$,
     'everything else is volatile and parallel unsafe');
 SELECT is_empty($$
@@ -219,8 +221,8 @@ DROP SCHEMA crm CASCADE;
 CREATE SCHEMA crm;
 SELECT is(array(
     SELECT (pg_temp.collision(format('CREATE TABLE crm.%s (i int)', name))).state || ' ' || name
-    FROM unnest('{customers,products,orders,order_lines,order_events,activities,workflows,workflow_versions,guards,settings}'::text[]) AS name),
-    '{42P07 customers,42P07 products,42P07 orders,42P07 order_lines,42P07 order_events,42P07 activities,42P07 workflows,42P07 workflow_versions,42P07 guards,42P07 settings}',
+    FROM unnest('{customers,products,orders,order_lines,order_events,payments,exchange_rates,activities,workflows,workflow_versions,guards,settings}'::text[]) AS name),
+    '{42P07 customers,42P07 products,42P07 orders,42P07 order_lines,42P07 order_events,42P07 payments,42P07 exchange_rates,42P07 activities,42P07 workflows,42P07 workflow_versions,42P07 guards,42P07 settings}',
     'a table of any of our names is refused');
 SELECT results_eq($$SELECT * FROM pg_temp.collision('CREATE TABLE crm.orders (i int)')$$, $$VALUES (
     '42P07', 'schema "crm" already holds an object that crm would create',

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(60);
+SELECT plan(69);
 
 CREATE ROLE crm_test_owner;
 CREATE ROLE crm_test_clerk;
@@ -67,7 +67,7 @@ SELECT is(pg_temp.hostile($$SELECT status FROM orders LIMIT 1$$), 'evil', 'and i
 SELECT is(pg_temp.hostile($$SELECT now()$$), pg_temp.hostile($$SELECT '1999-01-01'::timestamptz$$), 'and its functions');
 
 GRANT USAGE ON SCHEMA crm TO crm_test_clerk;
-GRANT SELECT, INSERT, UPDATE ON crm.orders, crm.order_lines TO crm_test_clerk;
+GRANT SELECT, INSERT, UPDATE ON crm.orders, crm.order_lines, crm.payments TO crm_test_clerk;
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90);
 -- make the session forget what it knows of the tables
 UPDATE crm.workflows SET description = description;
@@ -84,8 +84,11 @@ SELECT throws_ok($$SELECT pg_temp.hostile('UPDATE crm.orders SET status = ''comp
     'SL003', 'order 1 cannot become "completed"', 'that is held to our rules');
 SELECT is(pg_temp.hostile($$INSERT INTO crm.orders (id, customer_id) VALUES (101, 1) RETURNING status$$), 'pending', 'an INSERT');
 SELECT is((SELECT placed_on || ' ' || currency FROM crm.orders WHERE id = 101), (now() AT TIME ZONE 'UTC')::date || ' EUR', 'has our day and our currency');
-SELECT is(pg_temp.hostile($$INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (1, 1, 1, 3, 4.90) RETURNING amount$$),
-    '14.70', 'an amount is computed by the right operators');
+SELECT is(pg_temp.hostile($$INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (101, 1, 1), (101, 1, 3) RETURNING amount$$),
+    '4.90', 'an amount is computed by the right operators');
+SELECT is(pg_temp.hostile($$SELECT public.crm_record_payment(101, 19.60, request_key => 'hostile')$$), '1', 'a payment is recorded');
+SELECT is(pg_temp.hostile($$SELECT public.crm_record_payment(101, 19.60, request_key => 'hostile')$$), '1', 'once');
+SELECT is((SELECT line_count || ' ' || total || ' ' || payment_status FROM crm.orders WHERE id = 101), '2 19.60 paid', 'and so are the totals of the order');
 SELECT throws_ok($$SELECT pg_temp.hostile('UPDATE crm.orders SET attributes = ''[]'' RETURNING 1')$$, '23514', NULL, 'and checks are checked by them');
 RESET ROLE;
 SELECT is((SELECT dwell = at - (SELECT at FROM crm.order_events WHERE order_id = 1 AND seq = 1) FROM crm.order_events WHERE order_id = 1 AND seq = 2),
@@ -125,7 +128,7 @@ WHERE (d.refclassid, d.refobjid) IN (SELECT 'pg_type'::regclass, oid FROM pg_typ
 SELECT count(*) AS tables FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'r' \gset
 ROLLBACK TO s;
 SELECT is(:strangers, 0, 'CREATE EXTENSION with a hostile search_path depends on nothing there');
-SELECT is(:tables, 10, 'and makes all tables');
+SELECT is(:tables, 12, 'and makes all tables');
 SELECT throws_ok($$DROP EXTENSION crm CASCADE; DROP SCHEMA crm CASCADE; CREATE EXTENSION crm SCHEMA evil$$, '42710', 'type "crm_workflow" already exists',
     'in a schema where our names are taken it is refused');
 DROP SCHEMA evil CASCADE;
@@ -193,7 +196,7 @@ SELECT is(pg_temp.place(20), 'pending 1: create', 'none of these is left');
 
 -- Functions called as what they are not
 SELECT throws_ok(format('SELECT %s()', f), '39P01', format('function %s() was not called as the trigger that it is for', f), f || ' is no function to call')
-FROM unnest('{crm_enforce_workflow,crm_record_event,crm_protect_history,crm_count_workflow_version,crm_keep_workflow_version,crm_check_stranded_rows,crm_notify_event,crm_apply_settings,crm_invalidate_cache}'::text[]) AS f;
+FROM unnest('{crm_enforce_workflow,crm_record_event,crm_protect_history,crm_count_workflow_version,crm_keep_workflow_version,crm_check_stranded_rows,crm_notify_event,crm_apply_settings,crm_keep_totals,crm_check_order_line,crm_total_order_lines,crm_check_payment,crm_total_payments,crm_protect_ledger,crm_invalidate_cache}'::text[]) AS f;
 SELECT throws_ok($$SELECT crm_create_tables()$$, '42P07', 'schema "crm" already holds an object that crm would create', 'crm_create_tables() twice');
 SET LOCAL ROLE crm_test_mallory;
 SELECT throws_ok($$SELECT crm_create_tables()$$, '42501', 'permission denied for function crm_create_tables', 'or by anybody');

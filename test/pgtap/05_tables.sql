@@ -3,12 +3,14 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(108);
+SELECT plan(131);
 
 INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明'), (3, NULL, 'Zoë');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90);
 INSERT INTO crm.orders (id, reference, customer_id) VALUES (1, 'R1', 1), (2, NULL, 1);
 INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (1, 1, 1, 3, 4.90);
+INSERT INTO crm.payments (order_id, amount) VALUES (1, 5);
+INSERT INTO crm.exchange_rates VALUES ('SEK', '2024-01-01', 0.09);
 INSERT INTO crm.activities (id, customer_id, kind, subject, due_at) VALUES (1, 3, 'call', 'Needs tea', now());
 
 ALTER TABLE crm.customers ALTER COLUMN id RESTART WITH 1000;
@@ -58,7 +60,7 @@ INSERT INTO cases (name, state, statement) VALUES
     ('orders_belong_to_a_customer', '23503', $$DELETE FROM crm.customers WHERE id = 1$$),
     ('orders_follow_a_workflow', '23503', $$DELETE FROM crm.workflows WHERE name = 'order'$$),
     ('orders_currency_is_an_iso_code', '23514', $$INSERT INTO crm.orders (id, customer_id, currency) VALUES (9, 1, '€')$$),
-    ('orders_currency_is_an_iso_code', '23514', $$UPDATE crm.orders SET currency = 'EURO'$$),
+    ('orders_currency_is_an_iso_code', '23514', $$UPDATE crm.orders SET currency = 'EURO' WHERE id = 2$$),
     ('orders_attributes_are_an_object', '23514', $$UPDATE crm.orders SET attributes = '1'$$),
     ('order_lines_are_numbered', '23505', $$INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (1, 1, 1, 1, 1)$$),
     ('order_lines_belong_to_an_order', '23503', $$INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (99, 1, 1, 1, 1)$$),
@@ -72,9 +74,33 @@ INSERT INTO cases (name, state, statement) VALUES
     ('order_lines_unit_price_is_not_negative', '23514', $$UPDATE crm.order_lines SET unit_price = -1$$),
     ('order_lines_unit_price_is_not_negative', '23514', $$UPDATE crm.order_lines SET unit_price = 'NaN'$$),
     ('order_lines_discount_is_not_negative', '23514', $$UPDATE crm.order_lines SET discount = -1$$),
-    ('order_lines_discount_is_not_negative', '23514', $$UPDATE crm.order_lines SET discount = 'NaN'$$),
+    ('order_lines_discount_is_not_above_the_price', '23514', $$UPDATE crm.order_lines SET discount = 'NaN'$$),
+    ('order_lines_discount_is_not_above_the_price', '23514', $$UPDATE crm.order_lines SET discount = 14.71$$),
     ('order_lines_tax_is_not_negative', '23514', $$UPDATE crm.order_lines SET tax = -1$$),
     ('order_lines_tax_is_not_negative', '23514', $$UPDATE crm.order_lines SET tax = 'NaN'$$),
+    ('orders_exchange_rate_is_positive', '23514', $$UPDATE crm.orders SET exchange_rate = 0$$),
+    ('orders_exchange_rate_is_positive', '23514', $$UPDATE crm.orders SET exchange_rate = -1$$),
+    ('orders_exchange_rate_is_positive', '23514', $$UPDATE crm.orders SET exchange_rate = 'NaN'$$),
+    ('orders_exchange_rate_is_positive', '23514', $$INSERT INTO crm.orders (customer_id, exchange_rate) VALUES (1, 'Infinity')$$),
+    -- not even the owner, with the trigger out of the way
+    ('orders_totals_are_not_negative', '23514', $$ALTER TABLE crm.orders DISABLE TRIGGER orders_keep_totals; UPDATE crm.orders SET line_count = -1 WHERE id = 1$$),
+    ('orders_reporting_total_is_total_at_rate_1', '23514', $$ALTER TABLE crm.orders DISABLE TRIGGER orders_keep_totals; UPDATE crm.orders SET reporting_total = 1 WHERE id = 1$$),
+    ('orders_refunds_are_not_above_payments', '23514', $$ALTER TABLE crm.orders DISABLE TRIGGER orders_keep_totals; UPDATE crm.orders SET refunded = 20, balance = 29.70, payment_status = 'partly_refunded' WHERE id = 1$$),
+    ('orders_balance_is_what_is_owed', '23514', $$ALTER TABLE crm.orders DISABLE TRIGGER orders_keep_totals; UPDATE crm.orders SET balance = 1 WHERE id = 1$$),
+    ('orders_payment_status_follows_the_sums', '23514', $$ALTER TABLE crm.orders DISABLE TRIGGER orders_keep_totals; UPDATE crm.orders SET payment_status = 'paid' WHERE id = 1$$),
+    ('exchange_rates_are_there_once_a_day', '23505', $$INSERT INTO crm.exchange_rates VALUES ('SEK', '2024-01-01', 0.1)$$),
+    ('exchange_rates_currency_is_an_iso_code', '23514', $$INSERT INTO crm.exchange_rates VALUES ('kr', '2024-01-01', 0.1)$$),
+    ('exchange_rates_rate_is_positive', '23514', $$UPDATE crm.exchange_rates SET rate = 0$$),
+    ('exchange_rates_rate_is_positive', '23514', $$UPDATE crm.exchange_rates SET rate = 'NaN'$$),
+    ('exchange_rates_rate_is_positive', '23514', $$UPDATE crm.exchange_rates SET rate = 'Infinity'$$),
+    ('payments_are_numbered', '23505', $$INSERT INTO crm.payments (order_id, payment_no, amount) VALUES (1, 1, 1)$$),
+    ('payments_belong_to_an_order', '23503', $$INSERT INTO crm.payments (order_id, amount) VALUES (99, 1)$$),
+    ('payments_payment_no_is_positive', '23514', $$INSERT INTO crm.payments (order_id, payment_no, amount) VALUES (1, 0, 1)$$),
+    ('payments_kind_is_payment_or_refund', '23514', $$INSERT INTO crm.payments (order_id, kind, amount) VALUES (1, 'gift', 1)$$),
+    ('payments_amount_is_positive', '23514', $$INSERT INTO crm.payments (order_id, amount) VALUES (1, 0)$$),
+    ('payments_amount_is_positive', '23514', $$INSERT INTO crm.payments (order_id, amount) VALUES (1, -1)$$),
+    ('payments_amount_is_positive', '23514', $$INSERT INTO crm.payments (order_id, amount) VALUES (1, 'NaN')$$),
+    ('payments_request_key_has_1_to_255_bytes', '23514', $$INSERT INTO crm.payments (order_id, amount, request_key) VALUES (1, 1, '')$$),
     ('guards_have_a_unique_name', '23505', $$INSERT INTO crm.guards (workflow, name, condition) VALUES ('order', 'x', 'true'), ('order', 'x', 'false')$$),
     ('guards_workflow_has_1_to_63_bytes', '23514', $$INSERT INTO crm.guards (workflow, name, condition) VALUES ('', 'x', 'true')$$),
     ('guards_name_has_1_to_255_bytes', '23514', $$INSERT INTO crm.guards (workflow, name, condition) VALUES ('order', '', 'true')$$),
@@ -147,7 +173,7 @@ SELECT is(pg_temp.day('2024-02-29 20:00+00'), '2024-03-01 TWD', 'a changed time 
 SET LOCAL TimeZone = 'America/Los_Angeles';
 SELECT is(pg_temp.day('2024-02-29 20:00+00'), '2024-03-01 TWD', 'the TimeZone of the session does not matter');
 SELECT is(pg_temp.day('infinity') || ', ' || pg_temp.day('-infinity'), 'infinity TWD, -infinity TWD', 'an infinite time has an infinite day');
-INSERT INTO crm.orders (id, customer_id, placed_at, currency) VALUES (7, 1, '2024-12-31 17:00+00', 'USD');
+INSERT INTO crm.orders (id, customer_id, placed_at, currency, exchange_rate) VALUES (7, 1, '2024-12-31 17:00+00', 'USD', 32);
 SELECT is((SELECT placed_on || ' ' || currency FROM crm.orders WHERE id = 7), '2025-01-01 USD', 'a currency that is given stays');
 UPDATE crm.orders SET placed_at = '2024-12-31 15:59:59+00' WHERE id = 7;
 SELECT is((SELECT placed_on FROM crm.orders WHERE id = 7), '2024-12-31'::date, 'placed_on follows placed_at');

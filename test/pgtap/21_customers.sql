@@ -57,7 +57,7 @@ SELECT is((SELECT count(*) FROM crm.customers WHERE tags @> '{vip}'), 41::bigint
 -- The timeline
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90);
 INSERT INTO crm.customers (id, name) VALUES (100, 'Zoë'), (101, 'Somebody else');
-INSERT INTO crm.orders (id, customer_id, placed_at, currency) VALUES (100, 100, '2024-02-01 09:00+00', 'CHF'), (101, 101, '2024-02-01 09:00+00', 'CHF');
+INSERT INTO crm.orders (id, customer_id, placed_at, currency, exchange_rate) VALUES (100, 100, '2024-02-01 09:00+00', 'CHF', 1.05), (101, 101, '2024-02-01 09:00+00', 'CHF', 1.05);
 INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) SELECT o, l, 1, 2, 4.90 FROM (VALUES (100), (101)) AS o (o), generate_series(1, 2) l;
 INSERT INTO crm.orders (id, reference, customer_id, placed_at, status, status_since)
 VALUES (102, 'R-7', 100, '2023-05-01 09:00+00', 'completed', '2023-05-09 09:00+00');

@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @tables = qw(customers products orders order_lines order_events activities workflows workflow_versions guards settings);
+my @tables = qw(customers products orders order_lines order_events payments exchange_rates activities workflows workflow_versions guards settings);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -77,8 +77,13 @@ INSERT INTO crm.orders (customer_id, placed_at, status, status_since)
     VALUES (2, '2023-03-01 20:00+00', 'refunded', '2023-04-01');
 INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price)
     SELECT o.id, p.id, p.id, o.id, p.price FROM crm.orders o, crm.products p;
+INSERT INTO crm.exchange_rates VALUES ('USD', '2024-01-01', 7.1), ('USD', '2024-02-01', 7.2);
+INSERT INTO crm.orders (customer_id, placed_at, currency) VALUES (1, '2024-01-15 12:00+08', 'USD');
+INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price, discount, tax) VALUES (9, 2, 1.5, 3.3333, 0.10, 0.33);
 
 SET crm.actor = 'Ada';
+SELECT SCHEMA.crm_record_payment(3, 10, 'card', request_key => 'paid 3'), SCHEMA.crm_record_payment(9, 5);
+SELECT SCHEMA.crm_record_refund(3, 2.50, note => 'broken');
 SELECT SCHEMA.crm_advance_order(id, 'submit', 'note ' || id) FROM crm.orders WHERE id BETWEEN 2 AND 6;
 SELECT SCHEMA.crm_advance_order(id, 'pay') FROM crm.orders WHERE id BETWEEN 3 AND 5;
 SELECT SCHEMA.crm_advance_order(id, 'ship') FROM crm.orders WHERE id BETWEEN 4 AND 5;
@@ -109,7 +114,7 @@ sub contents
 {
 	my ($db, $table, $columns) = @_;
 	$columns //= '*';
-	my $key = $table =~ /^order_|versions$/ ? '1, 2' : '1';
+	my $key = $table =~ /^(order_|payments|exchange_rates)|versions$/ ? '1, 2' : '1';
 	return $node->safe_psql($db, "COPY (SELECT $columns FROM crm.$table ORDER BY $key) TO STDOUT");
 }
 
@@ -149,6 +154,17 @@ sub check_copy
 	is(sqlstate($copy, "GRANT INSERT ON crm.order_events TO clerk; SET ROLE clerk;
 		INSERT INTO crm.order_events VALUES (1, 9, now(), 'x', 'x', 'x', NULL, 'x', 'x')"), 'SL011',
 		"$how: history is protected");
+	is(sqlstate($copy, "GRANT ALL ON crm.payments, crm.order_lines TO clerk; SET ROLE clerk; DELETE FROM crm.payments"), 'SL011',
+		"$how: the ledger is protected");
+	is(sqlstate($copy, 'UPDATE crm.orders SET total = 1 WHERE id = 3'), 'SL010', "$how: sums are kept");
+	is(sqlstate($copy, 'SET ROLE clerk; DELETE FROM crm.order_lines WHERE order_id = 3'), 'SL014',
+		"$how: lines of an order that is paid");
+	is($node->safe_psql($copy, "BEGIN; UPDATE crm.order_lines SET discount = 0 WHERE order_id = 9;
+		SELECT line_count, total, reporting_total, paid, balance, payment_status FROM crm.orders WHERE id = 9"),
+		'1|5.33|37.84|5.00|0.33|partial', "$how: and follow the lines");
+	is(sqlstate($copy, "SELECT $schema.crm_record_refund(3, 7.51)"), 'SL006', "$how: refunds have their cap");
+	is($node->safe_psql($copy, "SELECT $schema.crm_record_payment(3, 10, request_key => 'paid 3')"), '1',
+		"$how: a request that comes again is known");
 
 	# tables of the user's
 	my $any = "SELECT $schema.crm_advance";

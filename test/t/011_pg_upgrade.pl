@@ -17,11 +17,16 @@ ALTER TABLE crm.orders ADD COLUMN priority integer NOT NULL DEFAULT 3;
 INSERT INTO crm.customers (name) VALUES ('王小明');
 INSERT INTO crm.activities (customer_id, kind, subject, done_at) VALUES (1, 'visit', '品茶', now());
 INSERT INTO crm.orders (customer_id) SELECT 1 FROM generate_series(1, 3);
+INSERT INTO crm.products (sku, name, price) VALUES ('TEA', '茶', 4.90);
+INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (3, 1, 2);
+SELECT crm_record_payment(3, 9.80);
+INSERT INTO crm.exchange_rates VALUES ('CNY', '2024-01-01', 0.13);
 SELECT crm_advance_order(id, 'submit') FROM crm.orders WHERE id > 1;
 SELECT crm_advance_order(3, 'pay', 'cash');
 SQL
 my @queries = ('TABLE crm.customers', 'TABLE crm.orders ORDER BY id',
-	'TABLE crm.order_events ORDER BY order_id, seq', 'TABLE crm.activities', 'TABLE crm.workflows', 'TABLE crm.workflow_versions', 'TABLE crm.guards', 'TABLE crm.settings');
+	'TABLE crm.order_events ORDER BY order_id, seq', 'TABLE crm.order_lines', 'TABLE crm.payments', 'TABLE crm.exchange_rates',
+	'TABLE crm.activities', 'TABLE crm.workflows', 'TABLE crm.workflow_versions', 'TABLE crm.guards', 'TABLE crm.settings');
 my %before = map { $_ => $old->safe_psql('postgres', $_) } @queries;
 $old->stop;
 
@@ -40,6 +45,8 @@ my ($status, $stdout, $stderr) = $new->psql('postgres',
 	"\\set VERBOSITY sqlstate\nUPDATE crm.orders SET status = 'shipped' WHERE id = 1");
 like($stderr, qr/SL003/, 'an illegal step is refused');
 is($new->safe_psql('postgres', "SELECT crm_advance_order(3, 'ship')"), 'shipped', 'a legal one is taken');
+is($new->safe_psql('postgres', 'UPDATE crm.order_lines SET quantity = 1; SELECT total, payment_status FROM crm.orders WHERE id = 3'),
+	'4.90|overpaid', 'totals are kept');
 is($new->safe_psql('postgres', 'INSERT INTO crm.orders (customer_id) VALUES (1) RETURNING id, status, version'),
 	'4|pending|1', 'a new order gets a fresh id');
 is($new->safe_psql('postgres', 'SELECT order_id, seq, to_status FROM crm.order_events

@@ -1,0 +1,16 @@
+/*
+ * order_lines.h
+ *		Rules for the lines of orders.
+ */
+#ifndef CRM_ORDER_LINES_H
+#define CRM_ORDER_LINES_H
+
+#include "crm.h"
+
+#include "executor/tuptable.h"
+#include "utils/rel.h"
+
+/* Error SL014 unless the lines of an order may change in its status, or the role owns crm.orders */
+extern void crm_check_editable(Relation orders, TupleTableSlot *order);
+
+#endif							/* CRM_ORDER_LINES_H */

@@ -1,0 +1,28 @@
+/*
+ * products.h
+ *		What an order line needs to know of a product.
+ */
+#ifndef CRM_PRODUCTS_H
+#define CRM_PRODUCTS_H
+
+#include "crm.h"
+
+#include "utils/numeric.h"
+#include "utils/snapshot.h"
+
+typedef struct CrmProduct
+{
+	int64		id;
+	bool		active;
+	Numeric		price;			/* of one unit, in the reporting currency */
+	char	   *sku;
+} CrmProduct;
+
+/*
+ * The product with that number or sku, in memory of its own; false if there is
+ * none. Past the rights of the caller.
+ */
+extern bool crm_product_by_id(int64 id, CrmProduct *product);
+extern bool crm_product_by_sku(text *sku, CrmProduct *product);
+
+#endif							/* CRM_PRODUCTS_H */
