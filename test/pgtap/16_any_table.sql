@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(160);
+SELECT plan(164);
 
 INSERT INTO crm.workflows (name, definition) VALUES ('ticket', $$
     [*] --> open
@@ -275,6 +275,18 @@ SELECT is((SELECT count(*) FROM "Über ""all"""."Anträge_events" WHERE "Anträg
 SELECT lives_ok($$SELECT crm_detach_workflow('"Über ""all"""."Anträge"')$$, 'detached');
 SELECT lives_ok($$SELECT crm_attach_workflow('"Über ""all"""."Anträge"', 'Stand', 'credit')$$, 'and attached again');
 SELECT results_eq($$SELECT "Anträge_Nr.", event FROM "Über ""all"""."Anträge_events" WHERE "Anträge_Nr." >= 1000 ORDER BY 1$$, $$VALUES (1000, 'import'), (1001, 'create')$$, 'these have one as well');
+-- What sessions know of a partition follows the table
+ALTER TABLE "Über ""all"""."Anträge" SET SCHEMA elsewhere;
+SELECT throws_ok($$SELECT crm_advance('elsewhere.lowest', 3, 'close')$$, '42P01', 'event table "Anträge_events" of table elsewhere."Anträge" does not exist', 'the history is where the table is');
+ALTER TABLE "Über ""all"""."Anträge_events" SET SCHEMA elsewhere;
+SELECT is(crm_advance('elsewhere.lowest', 3, 'close'), 'closed', 'moved along');
+ALTER TABLE elsewhere."Anträge" SET SCHEMA "Über ""all""";
+ALTER TABLE elsewhere."Anträge_events" SET SCHEMA "Über ""all""";
+-- and a workflow that changes moves the rows of all partitions
+SELECT is(crm_migrate_workflow('credit', E'[*] --> open\nopen --> granted : grant [small]\nopen --> done : close\ngranted --> [*]\ndone --> [*]', '{"closed": "done"}'), 3::bigint, 'its rows are moved in their partitions');
+SELECT ok(NOT EXISTS (SELECT FROM "Über ""all"""."Anträge" t LEFT JOIN "Über ""all"""."Anträge_events" e ON e."Anträge_Nr." = t."Nr." AND e.seq = t.version
+    WHERE (e.to_status, e.at) IS DISTINCT FROM (t."Stand", t.status_since) OR t."Stand" = 'closed'), 'rows and history agree');
+
 DELETE FROM "Über ""all"""."Anträge_events" WHERE "Anträge_Nr." >= 1000;
 ALTER TABLE "Über ""all"""."Anträge" DETACH PARTITION elsewhere.loose;
 SELECT throws_ok($$SELECT crm_advance('elsewhere.loose', 1001, 'close')$$, '55000', 'no workflow is attached to table elsewhere.loose', 'a partition that is one no more has no workflow');
