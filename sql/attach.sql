@@ -9,6 +9,7 @@ DECLARE
     enforcer   constant regproc := '@extschema@.crm_enforce_workflow';
     recorder   constant regproc := '@extschema@.crm_record_event';
     protector  constant regproc := '@extschema@.crm_protect_history';
+    caller     constant text := current_setting('role');
     target     record;  -- the table, as the catalogue has it
     table_name text;    -- quoted, with its schema
     definition @extschema@.crm_workflow;
@@ -130,6 +131,11 @@ BEGIN
                 HINT    = 'Insert it there, with this table as its relation.';
         END IF;
     END LOOP;
+
+    -- From here on as the owner: what lies on the table (triggers, checks) is code that a superuser should not run.
+    IF pg_get_userbyid(target.relowner) <> current_user THEN
+        PERFORM set_config('role', pg_get_userbyid(target.relowner), true);
+    END IF;
 
     -- Columns that the two triggers keep. A default that is no volatile function costs no rewrite of the table.
     moment := clock_timestamp();
@@ -254,7 +260,7 @@ BEGIN
                     FROM %5$s t LEFT JOIN %1$s e ON e.%2$I = t.%3$I AND e.seq = t.version - 1
                     WHERE NOT EXISTS (SELECT FROM %1$s x WHERE x.%2$I = t.%3$I AND x.seq = t.version)',
                    events, event_key, key.attname, status_column, table_name)
-    USING initial, CASE current_setting('role') WHEN 'none' THEN session_user::text ELSE current_setting('role') END, workflow_version;
+    USING initial, CASE caller WHEN 'none' THEN session_user::text ELSE caller END, workflow_version;
 
     -- From here on the door is shut.
     EXECUTE format('ALTER TABLE %s ALTER COLUMN %2$I SET NOT NULL, ALTER COLUMN %2$I DROP DEFAULT,
@@ -280,9 +286,9 @@ BEGIN
             EXECUTE format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON %s FROM %s',
                            events, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END);
         END LOOP;
-        IF pg_get_userbyid(target.relowner) <> current_user THEN
-            EXECUTE format('ALTER TABLE %s OWNER TO %I', events, pg_get_userbyid(target.relowner));
-        END IF;
+    END IF;
+    IF current_setting('role') <> caller THEN
+        PERFORM set_config('role', caller, true);
     END IF;
     RETURN events;
 END

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(164);
+SELECT plan(166);
 
 INSERT INTO crm.workflows (name, definition) VALUES ('ticket', $$
     [*] --> open
@@ -276,6 +276,7 @@ SELECT lives_ok($$SELECT crm_detach_workflow('"Über ""all"""."Anträge"')$$, 'd
 SELECT lives_ok($$SELECT crm_attach_workflow('"Über ""all"""."Anträge"', 'Stand', 'credit')$$, 'and attached again');
 SELECT results_eq($$SELECT "Anträge_Nr.", event FROM "Über ""all"""."Anträge_events" WHERE "Anträge_Nr." >= 1000 ORDER BY 1$$, $$VALUES (1000, 'import'), (1001, 'create')$$, 'these have one as well');
 -- What sessions know of a partition follows the table
+UPDATE elsewhere.lowest SET amount = amount;
 ALTER TABLE "Über ""all"""."Anträge" SET SCHEMA elsewhere;
 SELECT throws_ok($$SELECT crm_advance('elsewhere.lowest', 3, 'close')$$, '42P01', 'event table "Anträge_events" of table elsewhere."Anträge" does not exist', 'the history is where the table is');
 ALTER TABLE "Über ""all"""."Anträge_events" SET SCHEMA elsewhere;
@@ -314,10 +315,15 @@ SELECT throws_ok($$SELECT * FROM secrets_events$$, '42501', NULL, 'who takes ste
 RESET ROLE;
 SELECT throws_ok($$SELECT crm_detach_workflow('secrets') FROM set_config('role', 'crm_test_clerk', true)$$, '42501',
     'a workflow is detached from table public.secrets by its owner only', 'nor may take the workflow away');
-CREATE TABLE by_owner (id integer PRIMARY KEY, status text);
+CREATE TABLE by_owner (id integer PRIMARY KEY, status text, who text);
+INSERT INTO by_owner VALUES (1);
+CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN new.who := current_user; RETURN new; END';
+CREATE TRIGGER spy BEFORE UPDATE ON by_owner FOR EACH ROW EXECUTE FUNCTION spy();
 ALTER TABLE by_owner OWNER TO crm_test_owner;
 SELECT lives_ok($$SELECT crm_attach_workflow('by_owner', 'status', 'ticket')$$, 'a superuser attaches');
 SELECT is((SELECT tableowner FROM pg_tables WHERE tablename = 'by_owner_events'), 'crm_test_owner', 'for the owner');
+SELECT is((SELECT string_agg(who || ' ' || role, ', ') FROM by_owner JOIN by_owner_events ON by_owner_id = id), 'crm_test_owner ' || session_user, 'with whose rights its triggers run, though the history tells who did it');
+SELECT is(current_user, session_user, 'and is himself again');
 
 -- Names that are long, and those that are taken
 CREATE TABLE "長い名前の表 ""二十一文字を超える長い長い長" ("キー" text PRIMARY KEY, status text);
