@@ -1,4 +1,10 @@
--- A workflow on a table of the user's own: done once, by the owner of the table.
+-- A workflow on a table of the user's own: done once, by the owner of the table (or with his rights).
+--
+-- Attach makes two triggers on the table, and a history beside it. Errors: 22004 for a null, 0A000 unless at READ
+-- COMMITTED, 42P01, 42809 for what is no table of its own (a view, a partition, a parent by inheritance), 42501 for who is not the owner,
+-- 42710 if it has a workflow, 42P16 for a key that does not fit, 42703 and 42804 for columns that do not, SL009 if
+-- there is no such workflow, 42704 if a guard of it is missing, SL007 for rows with a status that it does not have,
+-- 55000 for a version that counts something else, 22008 for an infinite status_since, 42P07 for a name that is taken.
 CREATE FUNCTION @extschema@.crm_attach_workflow(relation regclass, status_column name, workflow text) RETURNS regclass
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -294,6 +300,8 @@ BEGIN
 END
 $crm_attach_workflow$;
 
+-- Detach takes the two triggers away, and what they alone could fill may be NULL again. Errors: 22004, 42P01, 42501,
+-- 55000 for a table to which no workflow was attached that way.
 CREATE FUNCTION @extschema@.crm_detach_workflow(relation regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(166);
+SELECT plan(168);
 
 INSERT INTO crm.workflows (name, definition) VALUES ('ticket', $$
     [*] --> open
@@ -273,6 +273,10 @@ SELECT lives_ok($$INSERT INTO elsewhere.loose ("Nr.", amount) VALUES (1001, 1)$$
 RESET ROLE;
 SELECT is((SELECT count(*) FROM "Über ""all"""."Anträge_events" WHERE "Anträge_Nr." >= 1000), 1::bigint, 'but those that it came with');
 SELECT lives_ok($$SELECT crm_detach_workflow('"Über ""all"""."Anträge"')$$, 'detached');
+SELECT throws_ok($$SELECT crm_attach_workflow('"Über ""all"""."Anträge"', 'Stand', 'credit')$$, '42501', 'must be owner of table high', 'a superuser attaches as the owner, who must own the partitions, too');
+SELECT is(current_user, session_user, 'and is himself again');
+ALTER TABLE elsewhere.high OWNER TO crm_test_owner;
+ALTER TABLE elsewhere.loose OWNER TO crm_test_owner;
 SELECT lives_ok($$SELECT crm_attach_workflow('"Über ""all"""."Anträge"', 'Stand', 'credit')$$, 'and attached again');
 SELECT results_eq($$SELECT "Anträge_Nr.", event FROM "Über ""all"""."Anträge_events" WHERE "Anträge_Nr." >= 1000 ORDER BY 1$$, $$VALUES (1000, 'import'), (1001, 'create')$$, 'these have one as well');
 -- What sessions know of a partition follows the table
