@@ -26,7 +26,7 @@ SQL_CODE   = $(addprefix sql/,header.sql types.sql workflow_functions.sql analys
              selling_functions.sql customer_functions.sql attach.sql)
 SQL_TABLES = $(addprefix sql/schema/,settings.sql workflows.sql workflow_versions.sql customers.sql \
              products.sql exchange_rates.sql orders.sql guards.sql order_lines.sql order_events.sql payments.sql \
-             activities.sql follow_up.sql triggers.sql)
+             order_lists.sql activities.sql follow_up.sql triggers.sql)
 SQL_SCRIPT = crm--$(EXTVERSION).sql
 DATA_built = $(SQL_SCRIPT)
 # In PGXS, DATA stands for the files to install as they are: upgrade scripts. For "make demo" it is a file

@@ -12,6 +12,9 @@ CREATE FUNCTION @extschema@.crm_available_events(order_id bigint)
 CREATE FUNCTION @extschema@.crm_force_order(order_id bigint, status text, note text)
     RETURNS text
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+CREATE FUNCTION @extschema@.crm_run_timers(max integer DEFAULT 1000)
+    RETURNS integer
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.crm_advance_order(bigint, text, text, text, integer) IS
     'Makes an order take an event of its workflow, records it, and returns the new status';
@@ -21,6 +24,8 @@ COMMENT ON FUNCTION @extschema@.crm_available_events(bigint) IS
     'The events that an order may take now, or may not yet and why';
 COMMENT ON FUNCTION @extschema@.crm_force_order(bigint, text, text) IS
     'Gives an order any status of its workflow; for the owner of the orders, with a note, marked in the history';
+COMMENT ON FUNCTION @extschema@.crm_run_timers(integer) IS
+    'Takes the steps that come by themselves and are due, and returns how many; call it every minute';
 
 -- Steps of a row of any table with a workflow, whose key may be of any of these types or be read from text.
 CREATE FUNCTION @extschema@.crm_advance(relation regclass, key bigint, event text, note text DEFAULT NULL,
@@ -103,6 +108,8 @@ CREATE FUNCTION @extschema@.crm_keep_workflow_version() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
 CREATE FUNCTION @extschema@.crm_check_stranded_rows() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_refresh_state_columns() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
 
 COMMENT ON FUNCTION @extschema@.crm_notify_event() IS 'Trigger: tells listeners on a channel of each step';
 COMMENT ON FUNCTION @extschema@.crm_count_workflow_version() IS 'Trigger: counts the definitions of a workflow';
@@ -114,4 +121,5 @@ COMMENT ON FUNCTION @extschema@.crm_protect_history() IS 'Trigger: nobody but th
 COMMENT ON FUNCTION @extschema@.crm_apply_settings() IS 'Trigger: fills the day, the default currency and the exchange rate of an order';
 COMMENT ON FUNCTION @extschema@.crm_check_guard() IS 'Trigger: a guard is a condition over the rows of its table';
 COMMENT ON FUNCTION @extschema@.crm_check_workflow_guards() IS 'Trigger: a workflow names only guards that are there';
+COMMENT ON FUNCTION @extschema@.crm_refresh_state_columns() IS 'Trigger: a changed workflow dates the timers and finds the open rows anew';
 COMMENT ON FUNCTION @extschema@.crm_invalidate_cache() IS 'Trigger: tells all sessions that workflows or settings have changed';

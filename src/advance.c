@@ -244,7 +244,7 @@ crm_advance_row(Relation rel, const Door *door, CrmStep *step)
 	}
 	PG_END_TRY();
 
-	if (step->repeated || step->refusal != NULL)
+	if (step->postponed || step->repeated || step->refusal != NULL)
 		return;
 	if (nrows == 0)
 		refuse_missing(rel, door, step);

@@ -11,7 +11,6 @@
 #include "crm.h"
 
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -19,10 +18,10 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
 #include "advance.h"
+#include "attempt.h"
 #include "catalog.h"
 #include "door.h"
 #include "target.h"
@@ -120,57 +119,6 @@ update_rows(Relation rel, const Door *door, Datum ids, CrmStep *steps, int n)
 	PG_END_TRY();
 }
 
-/*
- * Whether an error is about the order at hand, not about the transaction, the
- * server or the connection, where going on with the next one makes no sense.
- */
-static bool
-is_about_the_row(int sqlstate)
-{
-	static const char *const others[] = {"08", "0A", "25", "40", "53", "54", "57", "58", "72", "F0", "XX"};
-	const char *code = unpack_sql_state(sqlstate);
-
-	for (int i = 0; i < lengthof(others); i++)
-		if (strncmp(code, others[i], 2) == 0)
-			return false;
-	return sqlstate != ERRCODE_LOCK_NOT_AVAILABLE;
-}
-
-/*
- * Run something in a subtransaction; an error about the rows undoes it and is
- * returned, NULL if there was none.
- */
-static ErrorData *
-attempt(void (*action) (void *), void *arg)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		action(arg);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (!is_about_the_row(error->sqlerrcode))
-			ReThrowError(error);
-	}
-	PG_END_TRY();
-	return error;
-}
-
 typedef struct Batch
 {
 	Relation	rel;
@@ -214,7 +162,7 @@ take_one_by_one(Batch *batch)
 		step->refusal = NULL;
 		step->from_status = NULL;
 		batch->current = step;
-		error = attempt(take_one, batch);
+		error = crm_attempt(take_one, batch);
 		if (error == NULL)
 			continue;
 		step->resolved = false;
@@ -293,7 +241,7 @@ crm_advance_orders(PG_FUNCTION_ARGS)
 
 	/* outside of any subtransaction: who lacks a right hears of it, as for one order */
 	lock_rows(batch.rel, batch.door, batch.ids);
-	if (attempt(take_all, &batch) != NULL)
+	if (crm_attempt(take_all, &batch) != NULL)
 		take_one_by_one(&batch);
 	table_close(batch.rel, NoLock);
 

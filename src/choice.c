@@ -8,6 +8,7 @@
 #include "nodes/pg_list.h"
 
 #include "choice.h"
+#include "deadline.h"
 #include "guards.h"
 #include "key.h"
 
@@ -17,7 +18,20 @@ typedef struct Candidate
 	char	   *event;
 	char	   *to;
 	char	   *guard;			/* NULL if none */
+	TimestampTz deadline;		/* of a timer */
+	int			position;		/* of a timer, among the exits */
 } Candidate;
+
+static Candidate *
+make_candidate(const Workflow *w, const WfExit *exit)
+{
+	Candidate  *candidate = palloc0(sizeof(Candidate));
+
+	candidate->event = pstrdup(WF_EVENT_NAME(w, exit->event));
+	candidate->to = pstrdup(WF_STATE_NAME(w, exit->to));
+	candidate->guard = exit->guard == WF_NONE ? NULL : pstrdup(WF_GUARD_NAME(w, exit->guard));
+	return candidate;
+}
 
 /* The exits of a state with one event, or with each event, without timers. */
 static List *
@@ -29,15 +43,9 @@ list_candidates(const Workflow *w, int from, int event)
 
 	for (int i = 0; i < state->nexits; i++)
 	{
-		Candidate  *candidate;
-
 		if ((event >= 0 && exits[i].event != event) || WF_IS_TIMER(&WF_EVENTS(w)[exits[i].event]))
 			continue;
-		candidate = palloc(sizeof(Candidate));
-		candidate->event = pstrdup(WF_EVENT_NAME(w, exits[i].event));
-		candidate->to = pstrdup(WF_STATE_NAME(w, exits[i].to));
-		candidate->guard = exits[i].guard == WF_NONE ? NULL : pstrdup(WF_GUARD_NAME(w, exits[i].guard));
-		candidates = lappend(candidates, candidate);
+		candidates = lappend(candidates, make_candidate(w, &exits[i]));
 	}
 	return candidates;
 }
@@ -174,6 +182,59 @@ crm_choose_by_target(const Door *door, Relation rel, TupleTableSlot *old, TupleT
 	}
 	ExecDropSingleTupleTableSlot(row);
 	return choice != NULL ? choice : unmet;
+}
+
+/* In order of time, then of the drawing */
+static int
+compare_deadlines(const ListCell *a, const ListCell *b)
+{
+	const Candidate *x = lfirst(a);
+	const Candidate *y = lfirst(b);
+
+	if (x->deadline != y->deadline)
+		return x->deadline < y->deadline ? -1 : 1;
+	return x->position - y->position;
+}
+
+CrmChoice *
+crm_choose_by_timer(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new,
+					const Workflow *w, TimestampTz since, TimestampTz moment)
+{
+	const WfState *state = &WF_STATES(w)[crm_row_state(door, rel, old, w)];
+	const WfExit *exits = WF_EXITS(w) + state->first_exit;
+	List	   *candidates = NIL;
+	TupleTableSlot *row;
+	char	   *workflow;
+	CrmChoice  *choice = NULL;
+	ListCell   *lc;
+
+	for (int i = 0; i < state->nexits; i++)
+	{
+		const WfEvent *event = &WF_EVENTS(w)[exits[i].event];
+		TimestampTz deadline;
+
+		if (WF_IS_TIMER(event) && crm_deadline(event, since, &deadline) && deadline <= moment)
+		{
+			Candidate  *candidate = make_candidate(w, &exits[i]);
+
+			candidate->deadline = deadline;
+			candidate->position = i;
+			candidates = lappend(candidates, candidate);
+		}
+	}
+	list_sort(candidates, compare_deadlines);
+
+	row = make_guard_row(door, rel, old, new);
+	workflow = crm_row_workflow_name(door, rel, new);
+	foreach(lc, candidates)
+	{
+		choice = try(rel, row, workflow, lfirst(lc));
+		if (choice->unmet == NULL)
+			break;
+		choice = NULL;
+	}
+	ExecDropSingleTupleTableSlot(row);
+	return choice;
 }
 
 /* The step is not in the drawing, or not from there. */

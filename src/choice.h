@@ -44,6 +44,10 @@ extern CrmChoice *crm_decide_by_event(const Door *door, Relation rel, TupleTable
 extern CrmChoice *crm_decide_by_target(const Door *door, Relation rel, TupleTableSlot *old,
 									   TupleTableSlot *new, const Workflow *w, int to,
 									   CrmRefusal *why);
+/* The timer that has come by that moment, the first whose guard holds; NULL if there is none. */
+extern CrmChoice *crm_choose_by_timer(const Door *door, Relation rel, TupleTableSlot *old,
+									  TupleTableSlot *new, const Workflow *w, TimestampTz since,
+									  TimestampTz moment);
 pg_noreturn extern void crm_throw_refusal(const CrmRefusal *why);
 
 /* The same without words: the choice may be unmet, NULL if there is no exit at all. */

@@ -130,8 +130,8 @@ static bool
 needs_checks(Relation rel, const Door *door)
 {
 	TupleConstr *constraints = RelationGetDescr(rel)->constr;
-	AttrNumber	changed[] = {door->status, door->status_since, door->version,
-	InvalidAttrNumber /* the whole row */ };
+	AttrNumber	changed[] = {door->status, door->status_since, door->version, door->status_until,
+	door->open_status, InvalidAttrNumber /* the whole row */ };
 
 	if (constraints == NULL)
 		return false;
@@ -150,6 +150,13 @@ needs_checks(Relation rel, const Door *door)
 				return true;
 	}
 	return false;
+}
+
+static AttrNumber
+optional_column(Relation rel, const char *name, Oid type)
+{
+	return get_attnum(RelationGetRelid(rel), name) == InvalidAttrNumber ? InvalidAttrNumber :
+		crm_column(rel, name, type);
 }
 
 /* First column of the primary key, 0 if there is none, and how many it has. */
@@ -251,8 +258,8 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 
 	door->history_relid = relid;
 	for (int i = HISTORY_SEQ; i < HISTORY_NCOLUMNS; i++)
-		door->history[i] = i >= HISTORY_REQUEST_KEY &&
-			get_attnum(relid, columns[i].name) == InvalidAttrNumber ? InvalidAttrNumber :
+		door->history[i] = i >= HISTORY_REQUEST_KEY ?
+			optional_column(history, columns[i].name, columns[i].type) :
 			crm_column(history, columns[i].name, columns[i].type);
 	door->request_index = unique_index_on(history, door->history[HISTORY_REQUEST_KEY]);
 	door->history[HISTORY_KEY] = primary_key_column(history, &ncolumns);
@@ -374,6 +381,8 @@ build_door(Door *door, Relation rel)
 	}
 	door->status_since = crm_column(rel, "status_since", TIMESTAMPTZOID);
 	door->version = crm_column(rel, "version", INT4OID);
+	door->status_until = optional_column(rel, "status_until", TIMESTAMPTZOID);
+	door->open_status = optional_column(rel, "open_status", TEXTOID);
 	door->key = primary_key_column(rel, &ncolumns);
 	if (ncolumns != 1)
 		ereport(ERROR,
@@ -519,7 +528,7 @@ crm_step_for(const Door *door, Datum key)
 
 	if (step == NULL || step->relid != door->root_relid || step->trigger_depth != crm_trigger_depth())
 		return NULL;
-	if (step->moves != NULL)
+	if (step->moves != NULL || step->kind == CRM_STEP_REFRESH)
 		return step;
 	if (step->batch != NULL)
 		return find_in_batch(step->batch, step->nbatch, key);
@@ -542,6 +551,12 @@ row_workflow_name(const Door *door, Relation rel, TupleTableSlot *row)
 				 errmsg("null value in column \"workflow\" of table %s", crm_table_name(door)),
 				 errdetail("Without a workflow no status is valid.")));
 	return DatumGetTextPP(value);
+}
+
+const Workflow *
+crm_row_workflow_if_any(const Door *door, Relation rel, TupleTableSlot *row)
+{
+	return crm_workflow_find(row_workflow_name(door, rel, row), NULL);
 }
 
 const Workflow *

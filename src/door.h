@@ -8,6 +8,7 @@
 #include "crm.h"
 
 #include "access/attnum.h"
+#include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
@@ -52,6 +53,8 @@ typedef struct Door
 	AttrNumber	status_since;
 	AttrNumber	version;
 	AttrNumber	workflow;		/* if by_column */
+	AttrNumber	status_until;	/* 0 if there is none, see state_columns.h */
+	AttrNumber	open_status;
 	Oid			key_index;		/* of the primary key */
 	Oid			key_type;
 	Oid			key_collation;
@@ -69,6 +72,14 @@ typedef struct Door
 	AttrNumber	history[HISTORY_NCOLUMNS];
 } Door;
 
+typedef enum CrmStepKind
+{
+	CRM_STEP_EVENT,				/* or a status that the owner forces */
+	CRM_STEP_TIMER,				/* the timer that is due; if none may come, no step */
+	CRM_STEP_POSTPONE,			/* no step, its timers are looked at again later */
+	CRM_STEP_REFRESH			/* no step, of no row in particular: state columns only */
+} CrmStepKind;
+
 /*
  * One step on its way: crm_advance() says what it wants, the BEFORE trigger
  * finds out what that means for the row as locked, the AFTER trigger records it.
@@ -78,17 +89,20 @@ typedef struct CrmStep
 	struct CrmStep *outer;		/* the step in whose triggers this one was made */
 	Oid			relid;			/* the door's root_relid: its row may be in any partition */
 	Datum		key;
-	const char *event;
+	CrmStepKind kind;
+	const char *event;			/* of a timer, known when the row is seen */
 	const char *force_to;		/* the status, whatever the workflow says; NULL if not forced */
 	text	   *note;			/* NULL if none */
 	text	   *request_key;	/* NULL if none */
 	int32		expected_version;	/* -1 if any will do */
 	MemoryContext context;		/* for to_status */
+	TimestampTz moment;			/* of a timer: by when it is due */
 	int			trigger_depth;	/* of the triggers of its own update */
 
 	bool		in_batch;		/* one of several, of which others go on if this one is refused */
 
 	bool		resolved;		/* the BEFORE trigger has seen the row */
+	bool		postponed;		/* it has, and no timer may come */
 	bool		repeated;		/* and found that the request was done before */
 	int32		version;		/* that the row gets by this step */
 	int32		workflow_version;	/* under which it was decided */
@@ -155,6 +169,7 @@ extern void crm_check_workflow_change(const Door *door, Relation rel, TupleTable
 /* The workflow that a row follows, with its version unless that is NULL, and its name */
 extern const Workflow *crm_row_workflow(const Door *door, Relation rel, TupleTableSlot *row,
 										int32 *version);
+extern const Workflow *crm_row_workflow_if_any(const Door *door, Relation rel, TupleTableSlot *row);
 extern char *crm_row_workflow_name(const Door *door, Relation rel, TupleTableSlot *row);
 
 /* Number of a row's status in its workflow; an error if it has no such state */

@@ -21,26 +21,38 @@
 #include "history.h"
 #include "key.h"
 #include "migrate.h"
+#include "state_columns.h"
 #include "trigger.h"
 
 PG_FUNCTION_INFO_V1(crm_enforce_workflow);
 
-/* What the trigger changes in a row: at most status, version and status_since. */
+/*
+ * What the trigger changes in a row: at most status, version, status_since,
+ * status_until and open_status.
+ */
+#define MAX_CHANGES 5
+
 typedef struct Changes
 {
 	int			n;
-	int			columns[3];
-	Datum		values[3];
-	bool		nulls[3];
+	int			columns[MAX_CHANGES];
+	Datum		values[MAX_CHANGES];
+	bool		nulls[MAX_CHANGES];
 } Changes;
+
+static void
+change_to(Changes *changes, AttrNumber column, Datum value, bool isnull)
+{
+	changes->columns[changes->n] = column;
+	changes->values[changes->n] = value;
+	changes->nulls[changes->n] = isnull;
+	changes->n++;
+}
 
 static void
 change(Changes *changes, AttrNumber column, Datum value)
 {
-	changes->columns[changes->n] = column;
-	changes->values[changes->n] = value;
-	changes->nulls[changes->n] = false;
-	changes->n++;
+	change_to(changes, column, value, false);
 }
 
 static void
@@ -64,6 +76,71 @@ check_no_infinity(TimestampTz at)
 				 errhint("Leave the column out of the statement.")));
 }
 
+/* Whether a column of two rows, or of a row and what it is to be, is the same. */
+static bool
+is_same(Relation rel, AttrNumber column, Datum a, bool a_isnull, Datum b, bool b_isnull)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), column - 1);
+
+	return a_isnull == b_isnull &&
+		(a_isnull || datum_image_eq(a, b, att->attbyval, att->attlen));
+}
+
+static void
+refuse_edits_of_state_columns(const Door *door, Relation rel, Datum key, TupleTableSlot *old,
+							  TupleTableSlot *new)
+{
+	AttrNumber	columns[] = {door->status_until, door->open_status};
+
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		bool		was_null;
+		bool		is_null;
+		Datum		was;
+		Datum		is;
+
+		if (columns[i] == InvalidAttrNumber)
+			continue;
+		was = slot_getattr(old, columns[i], &was_null);
+		is = slot_getattr(new, columns[i], &is_null);
+		if (!is_same(rel, columns[i], was, was_null, is, is_null))
+			refuse_edit(door, rel, key, NameStr(TupleDescAttr(RelationGetDescr(rel), columns[i] - 1)->attname));
+	}
+}
+
+/*
+ * Set the columns that follow from the status that a row has since then. old is
+ * NULL for a new row; a timer that has come by the given moment was not taken.
+ */
+static void
+keep_state_columns(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new,
+				   const text *status, TimestampTz since, TimestampTz moment, Changes *changes)
+{
+	CrmStateColumns columns;
+	bool		isnull = true;
+	Datum		was = (Datum) 0;
+
+	crm_state_columns(door, rel, new, VARDATA_ANY(status), VARSIZE_ANY_EXHDR(status), since, moment, &columns);
+	if (door->status_until != InvalidAttrNumber)
+	{
+		Datum		until = TimestampTzGetDatum(columns.until);
+
+		if (old != NULL)
+			was = slot_getattr(old, door->status_until, &isnull);
+		if (old == NULL || !is_same(rel, door->status_until, was, isnull, until, !columns.has_until))
+			change_to(changes, door->status_until, until, !columns.has_until);
+	}
+	if (door->open_status != InvalidAttrNumber)
+	{
+		Datum		open = PointerGetDatum(status);
+
+		if (old != NULL)
+			was = slot_getattr(old, door->open_status, &isnull);
+		if (old == NULL || !is_same(rel, door->open_status, was, isnull, open, !columns.is_open))
+			change_to(changes, door->open_status, open, !columns.is_open);
+	}
+}
+
 /*
  * A row starts in the initial state, or in the one that was given: whether a
  * later one is allowed is decided when the row is really there (record.c), as
@@ -76,10 +153,13 @@ enforce_insert(const Door *door, Relation rel, TupleTableSlot *new, Changes *cha
 	bool		isnull;
 	bool		given;
 	Datum		since;
+	Datum		status = slot_getattr(new, door->status, &isnull);
 
-	(void) slot_getattr(new, door->status, &isnull);
 	if (isnull)
-		change(changes, door->status, CStringGetTextDatum(WF_STATE_NAME(w, 0)));
+	{
+		status = CStringGetTextDatum(WF_STATE_NAME(w, 0));
+		change(changes, door->status, status);
+	}
 	else
 		(void) crm_row_state(door, rel, new, w);
 
@@ -89,8 +169,13 @@ enforce_insert(const Door *door, Relation rel, TupleTableSlot *new, Changes *cha
 	if (given)
 		check_no_infinity(DatumGetTimestampTz(since));
 	else
-		change(changes, door->status_since, TimestampTzGetDatum(GetCurrentTimestamp()));
+	{
+		since = TimestampTzGetDatum(GetCurrentTimestamp());
+		change(changes, door->status_since, since);
+	}
 	change(changes, door->version, Int32GetDatum(1));
+	keep_state_columns(door, rel, NULL, new, DatumGetTextPP(status), DatumGetTimestampTz(since),
+					   DT_NOBEGIN, changes);
 }
 
 /* Something of the row for the caller of the step, who outlives the trigger. */
@@ -155,6 +240,15 @@ choose_by_force(const Door *door, Relation rel, TupleTableSlot *row, const Workf
 	return choice;
 }
 
+/* The row keeps its status; when its timers are looked at next depends on the moment. */
+static void
+postpone(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new, const text *status,
+		 TimestampTz since, CrmStep *step, Changes *changes)
+{
+	keep_state_columns(door, rel, old, new, status, since, step->moment, changes);
+	step->postponed = true;
+}
+
 /* Returns false if the row is to stay as it is. */
 static bool
 enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new,
@@ -184,13 +278,15 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	if (DatumGetTimestampTz(slot_getattr(new, door->status_since, &isnull)) != old_since || isnull)
 		refuse_edit(door, rel, key, "status_since");
 	crm_check_workflow_change(door, rel, old, new);
+	refuse_edits_of_state_columns(door, rel, key, old, new);
 	same_status = crm_same_text(old_status, DatumGetTextPP(crm_get_not_null(rel, new, door->status)));
 
-	if (step == NULL && same_status)
+	if ((step == NULL && same_status) || (step != NULL && step->kind == CRM_STEP_REFRESH))
 	{
 		if (new_version != old_version)
 			refuse_edit(door, rel, key, "version");
-		return true;
+		keep_state_columns(door, rel, old, new, old_status, old_since, DT_NOBEGIN, changes);
+		return step == NULL || changes->n > 0;
 	}
 	/* the next version is what a client that counts along would write */
 	if (new_version != old_version && new_version != (int64) old_version + 1)
@@ -206,9 +302,24 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 		if (step->moves != NULL && crm_move_target(step, old_status) != NULL)
 			step->force_to = text_to_cstring(crm_move_target(step, old_status));
 	}
+	if (step != NULL && step->kind == CRM_STEP_POSTPONE)
+	{
+		postpone(door, rel, old, new, old_status, old_since, step, changes);
+		return true;
+	}
 	w = crm_row_workflow(door, rel, new, &workflow_version);
 	if (step == NULL)
 		choice = crm_decide_by_target(door, rel, old, new, w, crm_row_state(door, rel, new, w), &refusal);
+	else if (step->kind == CRM_STEP_TIMER)
+	{
+		choice = crm_choose_by_timer(door, rel, old, new, w, old_since, step->moment);
+		if (choice == NULL)
+		{
+			postpone(door, rel, old, new, old_status, old_since, step, changes);
+			return true;
+		}
+		step->event = MemoryContextStrdup(step->context, choice->event);
+	}
 	else if (step->force_to != NULL)
 		choice = choose_by_force(door, rel, new, w, step);
 	else
@@ -231,8 +342,11 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 				 errmsg("%s cannot take more than %d steps", crm_row_name(door, key), old_version)));
 	/* A clock that was set back does not turn the order of the history round. */
 	now = GetCurrentTimestamp();
-	change(changes, door->status_since, TimestampTzGetDatum(Max(now, old_since)));
+	if (now < old_since)
+		now = old_since;
+	change(changes, door->status_since, TimestampTzGetDatum(now));
 	change(changes, door->version, Int32GetDatum(old_version + 1));
+	keep_state_columns(door, rel, old, new, cstring_to_text(choice->to), now, DT_NOBEGIN, changes);
 
 	if (step != NULL)
 	{

@@ -84,7 +84,8 @@ fill(TupleTableSlot *slot, const Door *door, Relation history, EState *estate,
 	 const HistoryRow *row)
 {
 	char	   *role = GetUserNameFromId(GetOuterUserId(), false);
-	const char *actor = crm_actor != NULL && crm_actor[0] != '\0' ? crm_actor : role;
+	const char *actor = row->actor != NULL ? row->actor :
+		crm_actor != NULL && crm_actor[0] != '\0' ? crm_actor : role;
 	Datum		dwell = (Datum) 0;
 
 	ExecClearTuple(slot);

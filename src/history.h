@@ -21,6 +21,7 @@ typedef struct HistoryRow
 	text	   *from;			/* NULL for the first one */
 	text	   *to;
 	TimestampTz left_at;		/* when from was reached, if there is a from */
+	const char *actor;			/* NULL: the one of the session */
 	text	   *note;			/* NULL if none */
 	text	   *request_key;	/* NULL if none */
 	bool		forced;

@@ -103,6 +103,7 @@ record_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlo
 		if (to == NULL || !crm_same_text(to, row->to))
 			refuse_changed_behind(door, rel, row->key);
 		row->event = cstring_to_text(step->event);
+		row->actor = step->kind == CRM_STEP_TIMER ? "timer" : NULL;
 		row->note = step->note;
 		row->request_key = step->request_key;
 		row->forced = step->force_to != NULL;

@@ -113,6 +113,13 @@ refresh_settings(void)
 		load_settings();
 }
 
+text *
+crm_time_zone(void)
+{
+	refresh_settings();
+	return settings.time_zone;
+}
+
 const char *
 crm_reporting_currency(void)
 {

@@ -16,6 +16,9 @@ extern const char *crm_reporting_currency(void);
 /* The day of an instant in the reporting time zone */
 extern DateADT crm_reporting_day(TimestampTz instant);
 
+/* The reporting time zone; good until the next call */
+extern text *crm_time_zone(void);
+
 extern void crm_settings_init(void);
 
 #endif							/* CRM_SETTINGS_H */

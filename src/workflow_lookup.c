@@ -76,7 +76,6 @@ crm_workflow_find_exit(const Workflow *w, int state, int event)
 	return NULL;
 }
 
-/* "pending, submitted, paid" */
 const WfClass *
 crm_workflow_find_class(const Workflow *w, const char *name)
 {
@@ -95,6 +94,7 @@ crm_workflow_in_class(const Workflow *w, const WfClass *class, int state)
 	return false;
 }
 
+/* "pending, submitted, paid" */
 char *
 crm_workflow_list_states(const Workflow *w)
 {

@@ -8,6 +8,8 @@ CREATE TABLE crm.orders (
     status        text        NOT NULL,
     status_since  timestamptz NOT NULL,
     version       integer     NOT NULL DEFAULT 1,
+    status_until  timestamptz,
+    open_status   text,
     currency      text        NOT NULL,
     exchange_rate numeric     NOT NULL,
     owner         text,
@@ -50,6 +52,9 @@ CREATE TABLE crm.orders (
 ) WITH (fillfactor = 90);    -- room for the next status on the same page (HOT updates)
 
 CREATE INDEX orders_by_customer ON crm.orders (customer_id, placed_at);
+-- Steps into and out of these two only; an index on status would have every step write to every index.
+CREATE INDEX orders_with_timers ON crm.orders (status_until) WHERE status_until IS NOT NULL;
+CREATE INDEX orders_open        ON crm.orders (open_status, placed_at) WHERE open_status IS NOT NULL;
 
 COMMENT ON TABLE  crm.orders              IS 'Orders: who ordered, when, and which status the sales process has reached';
 COMMENT ON COLUMN crm.orders.id           IS 'Number that the database gives the order';
@@ -59,6 +64,8 @@ COMMENT ON COLUMN crm.orders.workflow     IS 'Sales process that the order follo
 COMMENT ON COLUMN crm.orders.status       IS 'Where the order stands; changes only along its workflow';
 COMMENT ON COLUMN crm.orders.status_since IS 'When the order reached this status; kept by the database';
 COMMENT ON COLUMN crm.orders.version      IS 'Number of steps taken, creation included; kept by the database';
+COMMENT ON COLUMN crm.orders.status_until IS 'When the status ends by itself if nobody acts; kept by the database';
+COMMENT ON COLUMN crm.orders.open_status  IS 'The status while it is one of class open, else empty; kept by the database, for lists of open orders';
 COMMENT ON COLUMN crm.orders.currency     IS 'Currency of the order (ISO 4217 code)';
 COMMENT ON COLUMN crm.orders.exchange_rate IS 'What one unit of the currency was worth in the reporting currency (settings.currency) when the order was placed';
 COMMENT ON COLUMN crm.orders.owner        IS 'Salesperson who looks after the order';
@@ -75,6 +82,8 @@ COMMENT ON COLUMN crm.orders.refunded       IS 'Payments given back, never more 
 COMMENT ON COLUMN crm.orders.balance        IS 'Total minus paid plus refunded: what the customer still owes if the order stands, negative if too much was paid; kept by the database';
 COMMENT ON COLUMN crm.orders.payment_status IS 'unpaid, partial, paid, overpaid, partly_refunded or refunded; kept by the database';
 COMMENT ON INDEX  crm.orders_by_customer  IS 'Finds the orders of a customer, newest or oldest first';
+COMMENT ON INDEX  crm.orders_with_timers  IS 'Finds the orders whose status ends by itself, the next one first';
+COMMENT ON INDEX  crm.orders_open         IS 'Finds the open orders of a status, newest or oldest first';
 COMMENT ON CONSTRAINT orders_have_a_unique_id         ON crm.orders IS 'Each order has a number of its own';
 COMMENT ON CONSTRAINT orders_reference_is_unique      ON crm.orders IS 'No two orders share an outside order number';
 COMMENT ON CONSTRAINT orders_have_one_customer        ON crm.orders IS 'An order has one customer; what is about the order is about that customer';

@@ -81,6 +81,11 @@ CREATE TRIGGER workflow_versions_protect_history
     BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON crm.workflow_versions
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_protect_history();
 
+-- Other timers, other open states: the orders on their way follow.
+CREATE TRIGGER workflows_refresh_state_columns
+    AFTER UPDATE ON crm.workflows
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_refresh_state_columns();
+
 -- Sessions keep workflows, guards and settings in memory; these tell them of a change.
 -- ALWAYS: also where changes arrive by logical replication.
 CREATE TRIGGER workflows_invalidate_cache
@@ -126,6 +131,7 @@ COMMENT ON TRIGGER payments_total_deleted       ON crm.payments     IS 'Corrects
 COMMENT ON TRIGGER payments_total_truncated     ON crm.payments     IS 'Corrects what orders were paid when the owner empties the ledger';
 COMMENT ON TRIGGER guards_check_condition         ON crm.guards    IS 'Refuses a guard that is no condition over the rows of its table';
 COMMENT ON TRIGGER workflows_have_their_guards    ON crm.workflows IS 'Refuses a workflow that names a guard which is not there';
+COMMENT ON TRIGGER workflows_refresh_state_columns ON crm.workflows IS 'Makes a changed timer or class open hold for orders on their way';
 COMMENT ON TRIGGER guards_are_there_for_workflows ON crm.guards    IS 'Refuses to take away a guard that a workflow names';
 COMMENT ON CONSTRAINT workflows_have_their_guards    ON crm.workflows IS 'The guards that a workflow names are there';
 COMMENT ON CONSTRAINT guards_are_there_for_workflows ON crm.guards    IS 'The guards that a workflow names are there';

@@ -27,7 +27,7 @@ SELECT has_table('crm', name::name, format('there is crm.%s', name))
 FROM unnest('{customers,products,orders,order_lines,order_events,payments,exchange_rates,activities,workflows,workflow_versions,guards,settings}'::text[]) AS name;
 SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,payments,exchange_rates,activities,workflows,workflow_versions,guards,settings}'::name[],
     'and there are no other tables');
-SELECT views_are('crm', '{follow_ups_due,neglected_customers}'::name[], 'these are the views');
+SELECT views_are('crm', '{follow_ups_due,neglected_customers,open_orders,order_timers}'::name[], 'these are the views');
 SELECT is_empty($$
     SELECT relname FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'v'
     AND current_setting('server_version_num')::int >= 150000 AND NOT coalesce(reloptions @> '{security_invoker=true}', false)$$,
@@ -57,7 +57,7 @@ SELECT is_empty($$
 -- Code
 SELECT set_eq($$
     SELECT objid::regprocedure::text FROM pg_temp.members() WHERE classid = 'pg_proc'::regclass$$,
-    ARRAY['crm_advance_order(bigint,text,text,text,integer)', 'crm_advance_orders(bigint[],text,text)', 'crm_available_events(bigint)', 'crm_force_order(bigint,text,text)',
+    ARRAY['crm_advance_order(bigint,text,text,text,integer)', 'crm_advance_orders(bigint[],text,text)', 'crm_available_events(bigint)', 'crm_force_order(bigint,text,text)', 'crm_run_timers(integer)', 'crm_refresh_state_columns()',
           'crm_customer_timeline(bigint)',
           'crm_advance(regclass,bigint,text,text,text,integer)', 'crm_advance(regclass,uuid,text,text,text,integer)',
           'crm_advance(regclass,text,text,text,text,integer)', 'crm_available_events(regclass,bigint)',
@@ -120,7 +120,7 @@ SELECT is_empty($$
     WHERE p.prosecdef OR p.proleakproof$$, 'no function is SECURITY DEFINER or LEAKPROOF');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_record_payment', 'crm_record_refund', 'crm_customer_timeline', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_detach_workflow', 'crm_create_tables')
+    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_run_timers', 'crm_record_payment', 'crm_record_refund', 'crm_customer_timeline', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_detach_workflow', 'crm_create_tables')
     AND p.proname NOT IN ('crm_funnel_step', 'crm_funnel_reached') -- calendar days are those of the time zone
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('i', 's')$$,
     'what is about workflows as values is immutable and parallel safe');
@@ -130,7 +130,7 @@ SELECT is_empty($$
     'and strict');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE (p.prorettype = 'trigger'::regtype OR p.proname IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_force', 'crm_force_order', 'crm_record_payment', 'crm_record_refund', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_detach_workflow', 'crm_create_tables'))
+    WHERE (p.prorettype = 'trigger'::regtype OR p.proname IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_force', 'crm_force_order', 'crm_run_timers', 'crm_record_payment', 'crm_record_refund', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_detach_workflow', 'crm_create_tables'))
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('v', 'u')$$,
     'everything else is volatile and parallel unsafe');
 SELECT is_empty($$

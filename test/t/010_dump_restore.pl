@@ -48,7 +48,7 @@ INSERT INTO crm.workflows (name, definition) VALUES
     ('审批', E'[*] --> 草稿\n草稿 --> 已批准 : 批准\n已批准 --> [*]');
 INSERT INTO crm.guards (workflow, name, condition, message) VALUES ('loan', 'assigned', 'owner IS NOT NULL', 'Nobody owns it.');
 INSERT INTO crm.workflows (name, definition) VALUES ('loan',
-    E'[*] --> all\nstate "Alles" as all {\n[*] --> a\na --> b : go [assigned]\n}\nall --> c : after 14 days\nc --> [*]');
+    E'[*] --> all\nstate "Alles" as all {\n[*] --> a\na --> b : go [assigned]\n}\nall --> c : after 14 days [assigned]\nc --> [*]');
 
 UPDATE crm.workflows SET definition = E'[*] --> 草稿\n草稿 --> 已批准 : 批准\n草稿 --> 拒绝\n已批准 --> [*]\n拒绝 --> [*]' WHERE name = '审批';
 
@@ -106,6 +106,9 @@ SELECT SCHEMA.crm_advance('public.parts', 9, 'close');
 CREATE TABLE public.asleep (id integer PRIMARY KEY, status text);
 SELECT SCHEMA.crm_attach_workflow('public.asleep', 'status', 'order');
 ALTER TABLE public.asleep DISABLE TRIGGER asleep_enforce_workflow, DISABLE TRIGGER asleep_record_event;
+-- a timer that could not come was put off; by its status alone it would be due
+INSERT INTO crm.orders (customer_id, workflow, status_since) VALUES (1, 'loan', now() - interval '20 days');
+SELECT SCHEMA.crm_run_timers();
 SQL
 	return;
 }
@@ -132,6 +135,7 @@ sub check_copy
 {
 	my ($original, $copy, $schema, $how) = @_;
 
+	is($node->safe_psql($copy, "SELECT count(*) FROM crm.orders WHERE status_until > now()"), '1', "$how: a timer that was put off");
 	is(contents($copy, $_), contents($original, $_), "$how: same rows in $_") for @tables;
 	is_deeply(dump_of($copy), dump_of($original), "$how: dumped again, it is the same dump");
 	is($node->safe_psql($copy, q(
@@ -219,7 +223,9 @@ sub check_drop
 	# definition is of our type, it has to go
 	my %columns = (workflows => 'name, description, version', workflow_versions => 'workflow, version, since, role');
 	my $ids = q(SELECT table_name, column_name, is_identity FROM information_schema.columns
-		WHERE table_schema = 'crm' AND column_name IN ('id', 'order_id', 'name') ORDER BY 1, 2);
+		WHERE table_schema = 'crm' AND column_name IN ('id', 'order_id', 'name')
+		AND table_name <> 'order_timers' -- a view that reads definitions
+		ORDER BY 1, 2);
 	my %before = map { $_ => contents($db, $_, $columns{$_}) } @tables;
 	my $ids_before = $node->safe_psql($db, $ids);
 
@@ -265,7 +271,7 @@ sub copy_archive
 
 # Code in schema public, all formats
 make_shop('shop', 'public');
-is($node->safe_psql('shop', 'SELECT count(DISTINCT status) FROM crm.orders'), '8', 'orders at all statuses');
+is($node->safe_psql('shop', 'SELECT count(DISTINCT status) FROM crm.orders'), '9', 'orders at all statuses');
 
 copy_plain('shop', 'plain');
 check_copy('shop', 'plain', 'public', 'plain');

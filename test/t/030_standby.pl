@@ -49,6 +49,8 @@ sub refusal
 is(refusal("SELECT crm_advance_order(3, 'go');"),
 	'25006: cannot execute crm_advance_order() in a read-only transaction',
 	'crm_advance_order() is refused on a standby');
+is(refusal("SELECT crm_run_timers();"),
+	'25006: cannot execute crm_run_timers() in a read-only transaction', 'no timer comes on a standby');
 is(refusal("SELECT crm_advance_order(404, 'no such event');"),
 	'25006: cannot execute crm_advance_order() in a read-only transaction',
 	'whatever its arguments');

@@ -1,0 +1,287 @@
+/*
+ * timers.c
+ *		crm_run_timers(): takes the steps that come by themselves.
+ *
+ * Each table is read by the index on status_until, the row that is due longest
+ * first, and each row is locked as it is read; what somebody else has locked is left
+ * to him, or to the other runner that he is. The BEFORE trigger decides by the
+ * clock and the row as locked; status_until only says when to look.
+ *
+ * A row whose timers may not come, as their guards do not hold or something
+ * raises an error, is put off, so that it is not in the way of the others.
+ */
+#include "crm.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/timestamp.h"
+
+#include "advance.h"
+#include "attempt.h"
+#include "catalog.h"
+#include "door.h"
+#include "key.h"
+#include "target.h"
+
+PG_FUNCTION_INFO_V1(crm_run_timers);
+
+/* Rows that are taken from one table before it is the turn of the next */
+#define MAX_ROWS	100
+
+/* A table, and the rows of it that are taken together */
+typedef struct TimedTable
+{
+	Relation	rel;
+	const Door *door;
+	TimestampTz moment;
+	Portal		due;			/* keys; NULL if there are no more */
+	CrmStep		steps[MAX_ROWS];
+	int			nsteps;
+	CrmStep    *current;		/* when they are taken one by one */
+} TimedTable;
+
+/* Leaves table->due NULL if the table has no timers. */
+static void
+open_due(void *arg)
+{
+	TimedTable *table = arg;
+	char	   *key;
+	Oid			types[1] = {TIMESTAMPTZOID};
+	Datum		values[1] = {TimestampTzGetDatum(table->moment)};
+	SPIPlanPtr	plan;
+	char	   *sql;
+
+	table->door = crm_door_get(table->rel);
+	if (table->door->status_until == InvalidAttrNumber)
+		return;
+	key = pstrdup(quote_identifier(NameStr(table->door->key_name)));
+	sql = psprintf("SELECT %s FROM %s WHERE status_until OPERATOR(pg_catalog.<=) $1 ORDER BY status_until"
+				   " FOR NO KEY UPDATE SKIP LOCKED", key, crm_relation_name(table->rel));
+	/* the first rows soon, by the index: not all that are due are wanted */
+	plan = SPI_prepare_cursor(sql, 1, types, CURSOR_OPT_FAST_PLAN | CURSOR_OPT_NO_SCROLL);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	table->due = SPI_cursor_open(NULL, plan, values, NULL, false);
+}
+
+/* Whether the current role may take any step of the table's rows */
+static bool
+may_update(Oid relid)
+{
+	return pg_class_aclcheck(relid, GetUserId(), ACL_UPDATE) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_UPDATE, ACLMASK_ANY) == ACLCHECK_OK;
+}
+
+/*
+ * All tables with a workflow that the role may update. One that cannot be read is
+ * passed over with a warning.
+ */
+static List *
+open_tables(TimestampTz moment)
+{
+	List	   *tables = NIL;
+	bool		any_denied = false;
+	ListCell   *lc;
+
+	foreach(lc, crm_door_relations())
+	{
+		Oid			relid = lfirst_oid(lc);
+		TimedTable *table;
+		ErrorData  *error;
+
+		if (!may_update(relid))
+		{
+			any_denied = true;
+			continue;
+		}
+		table = palloc0(sizeof(TimedTable));
+		table->moment = moment;
+		table->rel = try_relation_open(relid, RowExclusiveLock);
+		if (table->rel == NULL)
+			continue;
+		/* what another session has in memory of its own, it alone can read */
+		if (RELATION_IS_OTHER_TEMP(table->rel))
+		{
+			relation_close(table->rel, NoLock);
+			continue;
+		}
+		tables = lappend(tables, table);
+		error = crm_attempt(open_due, table);
+		if (error != NULL)
+			ereport(WARNING,
+					(errcode(error->sqlerrcode),
+					 errmsg("the timers of table %s were not run", crm_relation_name(table->rel)),
+					 errdetail("%s", error->message)));
+	}
+	if (tables == NIL && any_denied)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to run timers"),
+				 errdetail("Role \"%s\" may update no table with a workflow.",
+						   GetUserNameFromId(GetUserId(), false)),
+				 errhint("It needs SELECT and UPDATE of the status, as for steps by hand.")));
+	return tables;
+}
+
+static void
+fetch_steps(TimedTable *table, int max)
+{
+	const Door *door = table->door;
+
+	SPI_cursor_fetch(table->due, true, Min(max, MAX_ROWS));
+	table->nsteps = SPI_processed;
+	for (int i = 0; i < table->nsteps; i++)
+	{
+		CrmStep    *step = &table->steps[i];
+		bool		isnull;
+		Datum		key = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+
+		memset(step, 0, sizeof(*step));
+		step->kind = CRM_STEP_TIMER;
+		step->key = datumCopy(key, door->key_byval, door->key_len);
+		step->moment = table->moment;
+		step->expected_version = -1;
+		step->context = CurrentMemoryContext;
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+static void
+take_all(void *arg)
+{
+	TimedTable *table = arg;
+
+	for (int i = 0; i < table->nsteps; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		crm_advance_row(table->rel, table->door, &table->steps[i]);
+	}
+}
+
+static void
+take_one(void *arg)
+{
+	TimedTable *table = arg;
+
+	crm_advance_row(table->rel, table->door, table->current);
+}
+
+/* Each in a subtransaction; one that raises an error is put off. */
+static void
+take_one_by_one(TimedTable *table)
+{
+	for (int i = 0; i < table->nsteps; i++)
+	{
+		CrmStep    *step = table->current = &table->steps[i];
+		ErrorData  *error;
+
+		CHECK_FOR_INTERRUPTS();
+		/* what was noted down for all of them is undone */
+		step->resolved = step->postponed = step->recorded = false;
+		error = crm_attempt(take_one, table);
+		if (error == NULL)
+			continue;
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("the timer of %s failed", crm_row_name(table->door, step->key)),
+				 errdetail("%s", error->message),
+				 errhint("It is tried again in an hour, or when the row has changed.")));
+		step->resolved = false;
+		step->kind = CRM_STEP_POSTPONE;
+		/* should even that fail, its turn comes with each run, and it does not count */
+		if (crm_attempt(take_one, table) != NULL)
+			step->postponed = false;
+	}
+}
+
+/*
+ * crm_run_timers(max integer DEFAULT 1000) returns integer
+ *
+ * Takes the timers ("after 14 days") that are due when the statement begins, in
+ * all tables with a column status_until whose rows the caller may update, and
+ * returns how many steps that were. max bounds the number of rows that are looked
+ * at. Each step is recorded as an event named by the label of its edge, with the actor
+ * "timer". Rows that somebody else has locked are left out. A row whose guards do
+ * not hold is looked at again when its next timer comes, or in an hour, or once it has
+ * changed; so is one that raises an error, with a WARNING.
+ *
+ * Errors: 22004 for a null max, 22023 for a negative one, 42501 if there are
+ * timers, but none that the caller may run, 25006 in a read-only transaction,
+ * 40001 if a row has changed since the snapshot of a REPEATABLE READ transaction.
+ */
+Datum
+crm_run_timers(PG_FUNCTION_ARGS)
+{
+	int			left;
+	int			nsteps = 0;
+	List	   *tables;
+	ListCell   *lc;
+	bool		any_left = true;
+	MemoryContext rows;
+	MemoryContext caller;
+
+	if (PG_ARGISNULL(0))
+		crm_refuse_null("crm_run_timers", "max");
+	left = PG_GETARG_INT32(0);
+	if (left < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max must not be negative"),
+				 errdetail("It is %d.", left),
+				 errhint("Give the number of rows that one call deals with at most.")));
+	PreventCommandIfReadOnly("crm_run_timers()");
+
+	SPI_connect();
+	tables = open_tables(GetCurrentStatementStartTimestamp());
+	rows = AllocSetContextCreate(CurrentMemoryContext, "crm timers", ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(rows);
+	while (left > 0 && any_left)
+	{
+		any_left = false;
+		foreach(lc, tables)
+		{
+			TimedTable *table = lfirst(lc);
+
+			if (table->due == NULL || left == 0)
+				continue;
+			MemoryContextReset(rows);
+			fetch_steps(table, left);
+			if (table->nsteps == 0)
+			{
+				SPI_cursor_close(table->due);
+				table->due = NULL;
+				continue;
+			}
+			any_left = true;
+			if (crm_attempt(take_all, table) != NULL)
+				take_one_by_one(table);
+			for (int i = 0; i < table->nsteps; i++)
+			{
+				if (table->steps[i].resolved)
+					nsteps++;
+				if (table->steps[i].resolved || table->steps[i].postponed)
+					left--;
+			}
+		}
+	}
+	MemoryContextSwitchTo(caller);
+	foreach(lc, tables)
+	{
+		TimedTable *table = lfirst(lc);
+
+		if (table->due != NULL)
+			SPI_cursor_close(table->due);
+		relation_close(table->rel, NoLock);
+	}
+	SPI_finish();
+	PG_RETURN_INT32(nsteps);
+}
