@@ -217,9 +217,14 @@ crm_refuse_suppressed(const Door *door, Datum key)
 static void
 refuse_missing(Relation rel, const Door *door, const CrmStep *step)
 {
+	bool		is_there;
+
+	/* it may have been deleted while we waited for its lock */
+	PushActiveSnapshot(GetTransactionSnapshot());
 	/* a policy may hide a row from updates only: then it is none for the caller */
-	if (step->resolved ||
-		(!rel->rd_rel->relrowsecurity && crm_row_is_visible(rel, door, step->key)))
+	is_there = !rel->rd_rel->relrowsecurity && crm_row_is_visible(rel, door, step->key);
+	PopActiveSnapshot();
+	if (step->resolved || is_there)
 		crm_refuse_suppressed(door, step->key);
 	crm_row_refuse_missing(door, crm_row_name(door, step->key));
 }

@@ -1,0 +1,82 @@
+# Logical replication to a subscriber with the extension installed: rows arrive as
+# they are, the history is not written twice, a changed workflow is in force there
+# at once, and once the subscription is dropped the subscriber goes on by itself.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $publisher = PostgreSQL::Test::Cluster->new('publisher');
+my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
+$publisher->init(allows_streaming => 'logical');
+$subscriber->init(allows_streaming => 'logical');
+$_->start for $publisher, $subscriber;
+$_->safe_psql('postgres', 'CREATE EXTENSION crm') for $publisher, $subscriber;
+
+$publisher->safe_psql('postgres', <<'SQL');
+INSERT INTO crm.workflows (name, definition) VALUES ('w', E'[*] --> a\na --> b : go\nb --> c : go\nc --> [*]');
+INSERT INTO crm.customers (id, name) VALUES (1, '王小明');
+INSERT INTO crm.orders (id, customer_id, workflow) SELECT g, 1, 'w' FROM generate_series(1, 5) g;
+SELECT crm_advance_order(1, 'go', 'before the subscription', 'key 1');
+CREATE PUBLICATION everything FOR ALL TABLES;
+SQL
+# The rows that an installation brings are there already: they come from the publisher.
+my $tables = $subscriber->safe_psql('postgres', q(SELECT string_agg(oid::regclass::text, ', ') FROM pg_class
+	WHERE relnamespace = 'crm'::regnamespace AND relkind IN ('r', 'p')));
+$subscriber->safe_psql('postgres', "TRUNCATE $tables");
+my $connection = $publisher->connstr . ' dbname=postgres';
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION here CONNECTION '$connection' PUBLICATION everything");
+$subscriber->wait_for_subscription_sync($publisher, 'here');
+
+my @queries = ('TABLE crm.orders ORDER BY id', 'TABLE crm.order_events ORDER BY order_id, seq',
+	'TABLE crm.workflows ORDER BY name', 'TABLE crm.workflow_versions ORDER BY workflow, version', 'TABLE crm.settings');
+
+sub same
+{
+	my ($when) = @_;
+	$publisher->wait_for_catchup('here');
+	is($subscriber->safe_psql('postgres', $_), $publisher->safe_psql('postgres', $_), "$when: $_") for @queries;
+	return;
+}
+same('first copy');
+
+# This session keeps workflows in memory.
+my $session = $subscriber->background_psql('postgres', on_error_stop => 0);
+$session->query('\set VERBOSITY sqlstate');
+is($session->query("BEGIN; INSERT INTO crm.orders (id, customer_id, workflow) VALUES (100, 1, 'w'); SELECT crm_advance_order(100, 'go'); ROLLBACK"), 'b',
+	'the subscriber knows the workflow');
+
+$publisher->safe_psql('postgres', <<'SQL');
+SELECT crm_advance_order(1, 'go');
+SELECT * FROM crm_advance_orders('{2,3}', 'go');
+UPDATE crm.orders SET status = 'b' WHERE id = 4;
+INSERT INTO crm.orders (id, customer_id, workflow, status) VALUES (6, 1, 'w', 'c');
+SELECT crm_force_order(6, 'a', 'a mistake');
+UPDATE crm.settings SET currency = 'CNY';
+SQL
+same('steps');
+
+$publisher->safe_psql('postgres', <<'SQL');
+SELECT crm_migrate_workflow('w', E'[*] --> a\na --> x : walk\nx --> c : walk\nc --> [*]', '{"b": "x"}');
+SELECT crm_advance_order(2, 'walk');
+SQL
+same('a migration');
+is($session->query("BEGIN; INSERT INTO crm.orders (id, customer_id, workflow) VALUES (100, 1, 'w') RETURNING currency; SELECT crm_advance_order(100, 'walk'); ROLLBACK"),
+	"CNY\nx", 'the new workflow and settings are in force in a session that had the old ones');
+
+# A repeat of a request, sent to the wrong server, finds its first answer there, too.
+is($subscriber->safe_psql('postgres', "SELECT crm_advance_order(1, 'go', request_key => 'key 1')"), 'b', 'request keys are known on the subscriber');
+
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION here');
+is($session->query("SELECT crm_advance_order(3, 'walk')"), 'c', 'the subscriber goes on by itself');
+is($subscriber->safe_psql('postgres', 'SELECT version, (SELECT count(*) FROM crm.order_events WHERE order_id = 3) FROM crm.orders WHERE id = 3'), '4|4',
+	'and records its steps');
+$session->{stderr} = '';
+$session->query("UPDATE crm.workflows SET definition = E'[*] --> a\na --> c : walk\nc --> [*]' WHERE name = 'w'");
+like($session->{stderr}, qr/SL013/, 'by the rules of before');
+$session->quit;
+
+$_->stop for $publisher, $subscriber;
+done_testing();

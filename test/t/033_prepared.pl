@@ -1,0 +1,79 @@
+# Steps in transactions that are prepared first (two-phase commit): they hold their
+# order and their request key until they are committed or rolled back, also over a
+# crash; a change of the workflow waits for them.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', 'max_prepared_transactions = 5');
+$node->start;
+$node->safe_psql('postgres', <<'SQL');
+CREATE EXTENSION crm;
+INSERT INTO crm.workflows (name, definition) VALUES ('w', E'[*] --> a\na --> b : go\nb --> c : go\nc --> [*]');
+INSERT INTO crm.customers (id, name) VALUES (1, 'Ada');
+INSERT INTO crm.orders (id, customer_id, workflow) SELECT g, 1, 'w' FROM generate_series(1, 4) g;
+SQL
+
+# What a statement says, or the error that it ends with
+sub said
+{
+	my ($sql) = @_;
+	my ($status, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\nSET lock_timeout = '200ms';\n$sql");
+	return $err =~ /ERROR:\s+(\w{5})/ ? $1 : $out;
+}
+
+# Waits until somebody waits for a lock
+sub somebody_waits
+{
+	return $node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%crm_advance_order%'");
+}
+
+sub history
+{
+	my ($order) = @_;
+	return $node->safe_psql('postgres', "SELECT status, version, (SELECT string_agg(event || coalesce(' ' || request_key, ''), ', ' ORDER BY seq)
+		FROM crm.order_events WHERE order_id = id) FROM crm.orders WHERE id = $order");
+}
+
+for my $end ('commit', 'rollback')
+{
+	my $order = $end eq 'commit' ? 1 : 2;
+	is(said("BEGIN; SELECT crm_advance_order($order, 'go', request_key => 'key $end'); PREPARE TRANSACTION '$end'"), 'b', "$end: a step is prepared");
+	is(history($order), 'a|1|create', "$end: nobody sees it");
+	is(said("SELECT crm_advance_order($order, 'go')"), '55P03', "$end: it holds its order");
+	is(said("SELECT crm_advance_order($order, 'go', request_key => 'key $end')"), '55P03', "$end: a repeat of the request waits, too");
+	is(said("SELECT crm_advance_order(3, 'go', request_key => 'key $end')"), '55P03', "$end: and so does who uses the key for another order");
+	is(said("UPDATE crm.workflows SET definition = E'[*] --> a\\na --> c : go\\nc --> [*]' WHERE name = 'w'"), '55P03', "$end: a change that takes its status away waits");
+
+	$node->stop('immediate');
+	$node->start;
+	is(said("SELECT crm_advance_order($order, 'go')"), '55P03', "$end: all that over a crash");
+
+	# both wait, and each finds what the end of the transaction has made of it
+	my $repeat = $node->background_psql('postgres', on_error_stop => 0);
+	$repeat->query_until(qr/sent/, "\\echo sent\nSELECT crm_advance_order($order, 'go', request_key => 'key $end');\n");
+	ok(somebody_waits(), "$end: a repeat is on its way");
+	$node->safe_psql('postgres', "$end PREPARED '$end'");
+	is($repeat->query('SELECT 1') =~ s/\s*1$//r, 'b', "$end: the repeat gets the answer");
+	$repeat->quit;
+	is(history($order), "b|2|create, go key $end", "$end: the step is there once");
+}
+is(said("SELECT crm_advance_order(3, 'go', request_key => 'key commit')"), 'SL012', 'the key is used up');
+is(said("UPDATE crm.workflows SET definition = E'[*] --> a\\na --> c : go\\nc --> [*]' WHERE name = 'w'"), 'SL013', 'and the status is in use');
+
+# The other way round: the workflow changes in a prepared transaction
+is(said(q(BEGIN; SELECT crm_migrate_workflow('w', E'[*] --> a\na --> x : go\nx --> c : go\nc --> [*]', '{"b": "x"}'); PREPARE TRANSACTION 'migration')), '2', 'a migration is prepared');
+is(said("SELECT crm_advance_order(4, 'go')"), '55P03', 'steps wait');
+$node->stop('immediate');
+$node->start;
+$node->safe_psql('postgres', "COMMIT PREPARED 'migration'");
+is(said("SELECT crm_advance_order(4, 'go')"), 'x', 'and go by the new workflow');
+is(said("SELECT string_agg(status, ' ' ORDER BY id) FROM crm.orders"), 'x x a x', 'all rows are moved');
+
+$node->stop;
+done_testing();
