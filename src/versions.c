@@ -226,7 +226,7 @@ refuse_if_attached(const char *name, List *followers)
 					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 					 errmsg("workflow \"%s\" is in use", name),
 					 errdetail("It is attached to table %s.", crm_relation_name(rel)),
-					 errhint("Drop the trigger that calls crm_enforce_workflow() first.")));
+					 errhint("crm_detach_workflow() takes it away there.")));
 		table_close(rel, NoLock);
 	}
 }
