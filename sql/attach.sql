@@ -191,7 +191,7 @@ BEGIN
         ORDER BY n DESC LIMIT 1))
     INTO names
     FROM unnest(ARRAY['_' || key.attname, '_enforce_workflow', '_record_event', '_events', '_events_are_numbered', '_events_belong_to_a_row',
-                      '_events_by_request_key', '_events_protect_history']) AS e (ending);
+                      '_events_by_request_key', '_events_protect_history', '_with_timers']) AS e (ending);
     SELECT f.conrelid, a.attname INTO events, event_key
     FROM pg_constraint f
     JOIN pg_class c ON c.oid = f.conrelid AND c.relnamespace = target.relnamespace AND c.relkind = 'r'
@@ -292,6 +292,18 @@ BEGIN
             EXECUTE format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON %s FROM %s',
                            events, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END);
         END LOOP;
+    END IF;
+
+    -- Timers: the trigger dates the rows that are there.
+    IF EXISTS (SELECT FROM @extschema@.crm_transitions(definition) t WHERE t.after IS NOT NULL) THEN
+        IF NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = 'status_until' AND NOT a.attisdropped) THEN
+            EXECUTE format('ALTER TABLE %s ADD COLUMN status_until timestamptz', table_name);
+            EXECUTE format('COMMENT ON COLUMN %s.status_until IS %L', table_name, 'When the status ends by itself if nobody acts; kept by the database');
+            EXECUTE format('CREATE INDEX %I ON %s (status_until) WHERE status_until IS NOT NULL', names ->> '_with_timers', table_name);
+            EXECUTE format('COMMENT ON INDEX %I.%I IS %L', target.nspname, names ->> '_with_timers', 'Finds the rows whose status ends by itself, the next one first');
+        END IF;
+        EXECUTE format('UPDATE %1$s SET %2$I = %2$I WHERE %2$I = ANY ($1) OR status_until IS NOT NULL', table_name, status_column)
+        USING (SELECT array_agg(t.from_state) FROM @extschema@.crm_transitions(definition) t WHERE t.after IS NOT NULL);
     END IF;
     IF current_setting('role') <> caller THEN
         PERFORM set_config('role', caller, true);

@@ -3,7 +3,7 @@ SET client_min_messages = error; -- the warnings of failed timers
 \set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(94);
+SELECT plan(98);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 
@@ -202,6 +202,21 @@ SELECT pg_temp.place('waiting', '15 days', id => 2) \g /dev/null
 ALTER TABLE tasks DROP COLUMN version;
 SELECT is(crm_run_timers(), 1, 'a table that has become unfit does not stop the others');
 DROP TABLE tasks;
+
+CREATE TABLE leads (id uuid PRIMARY KEY, status text);
+INSERT INTO leads VALUES ('00000000-0000-0000-0000-000000000001', NULL), ('00000000-0000-0000-0000-000000000002', 'late');
+CREATE TABLE old_leads (id text PRIMARY KEY, status text, status_since timestamptz) PARTITION BY HASH (id);
+CREATE TABLE old_leads_0 PARTITION OF old_leads FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+INSERT INTO old_leads VALUES ('x', 'waiting', now() - interval '15 days');
+INSERT INTO crm.guards (workflow, name, relation, condition)
+SELECT 't', name, relation, 'true' FROM unnest('{ready,odd}'::text[]) AS name, unnest('{leads,old_leads}'::regclass[]) AS relation;
+SELECT crm_attach_workflow('leads', 'status', 't'), crm_attach_workflow('old_leads', 'status', 't') \g /dev/null
+SELECT results_eq('SELECT status, status_until - status_since FROM leads ORDER BY 1', $$VALUES ('late', NULL::interval), ('waiting', '14 days')$$, 'an attached table gets its dates');
+SELECT has_index('leads', 'leads_with_timers', 'and an index');
+SELECT is(crm_run_timers(), 1, 'its timers come');
+SELECT results_eq('SELECT seq, event, actor FROM old_leads_events', $$VALUES (1, 'create', current_user::text COLLATE "default"), (2, 'after 14 days', 'timer')$$, 'and are recorded');
+DELETE FROM old_leads_events;
+DROP TABLE leads, leads_events, old_leads, old_leads_events;
 
 -- A changed workflow
 SELECT pg_temp.tidy();

@@ -1,0 +1,1 @@
+SELECT advance_one_by_one();

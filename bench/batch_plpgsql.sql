@@ -1,0 +1,1 @@
+SELECT plpgsql.advance_one_by_one();
