@@ -1,4 +1,15 @@
 
+-- Orders.
+CREATE FUNCTION @extschema@.crm_place_order(customer_id bigint, lines jsonb, note text DEFAULT NULL,
+        request_key text DEFAULT NULL, currency text DEFAULT NULL, exchange_rate numeric DEFAULT NULL,
+        owner text DEFAULT NULL, reference text DEFAULT NULL, placed_at timestamptz DEFAULT NULL,
+        attributes jsonb DEFAULT NULL, workflow text DEFAULT NULL)
+    RETURNS bigint
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.crm_place_order(bigint, jsonb, text, text, text, numeric, text, text, timestamptz, jsonb, text) IS
+    'Places an order with its lines, [{"sku": "TEA-100", "quantity": 2}, …], and returns its number';
+
 -- Money.
 CREATE FUNCTION @extschema@.crm_record_payment(order_id bigint, amount numeric, method text DEFAULT NULL,
         reference text DEFAULT NULL, request_key text DEFAULT NULL, note text DEFAULT NULL, currency text DEFAULT NULL)

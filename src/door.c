@@ -230,6 +230,7 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 		[HISTORY_REQUEST_KEY] = {"request_key", TEXTOID},
 		[HISTORY_FORCED] = {"forced", BOOLOID},
 		[HISTORY_WORKFLOW_VERSION] = {"workflow_version", INT4OID},
+		[HISTORY_REQUEST_HASH] = {"request_hash", INT8OID},
 	};
 	Relation	history;
 	TupleDesc	desc;

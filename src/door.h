@@ -30,6 +30,7 @@ typedef enum HistoryColumn
 	HISTORY_REQUEST_KEY,		/* from here on: 0 if the event table has none */
 	HISTORY_FORCED,
 	HISTORY_WORKFLOW_VERSION,
+	HISTORY_REQUEST_HASH,
 	HISTORY_NCOLUMNS
 } HistoryColumn;
 

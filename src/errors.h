@@ -40,6 +40,8 @@
 #define ERRCODE_CRM_ROWS_STRANDED			MAKE_SQLSTATE('S', 'L', '0', '1', '3')
 /* The lines of the order do not change any more. */
 #define ERRCODE_CRM_NOT_EDITABLE			MAKE_SQLSTATE('S', 'L', '0', '1', '4')
+/* There are no such products. */
+#define ERRCODE_CRM_NO_SUCH_PRODUCT			MAKE_SQLSTATE('S', 'L', '0', '1', '5')
 /* A product is not sold any more. */
 #define ERRCODE_CRM_PRODUCT_INACTIVE		MAKE_SQLSTATE('S', 'L', '0', '1', '6')
 /* Payment or price and order are in different currencies. */

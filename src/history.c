@@ -108,6 +108,7 @@ fill(TupleTableSlot *slot, const Door *door, Relation history, EState *estate,
 	put(slot, door, HISTORY_REQUEST_KEY, PointerGetDatum(row->request_key), row->request_key == NULL);
 	put(slot, door, HISTORY_FORCED, BoolGetDatum(row->forced), false);
 	put(slot, door, HISTORY_WORKFLOW_VERSION, Int32GetDatum(row->workflow_version), false);
+	put(slot, door, HISTORY_REQUEST_HASH, Int64GetDatum(row->request_hash), !row->has_request_hash);
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -266,6 +267,12 @@ crm_history_find_request(Relation rel, const Door *door, text *request_key, Hist
 							   door->key_byval, door->key_len);
 		found->event = DatumGetTextPCopy(slot_getattr(slot, door->history[HISTORY_EVENT], &isnull));
 		found->to = DatumGetTextPCopy(slot_getattr(slot, door->history[HISTORY_TO], &isnull));
+		found->has_request_hash = false;
+		if (door->history[HISTORY_REQUEST_HASH] != InvalidAttrNumber)
+		{
+			found->request_hash = DatumGetInt64(slot_getattr(slot, door->history[HISTORY_REQUEST_HASH], &isnull));
+			found->has_request_hash = !isnull;
+		}
 	}
 	index_endscan(scan);
 	UnregisterSnapshot(snapshot);

@@ -26,6 +26,8 @@ typedef struct HistoryRow
 	text	   *request_key;	/* NULL if none */
 	bool		forced;
 	int32		workflow_version;
+	bool		has_request_hash;
+	int64		request_hash;	/* of a request that places an order */
 } HistoryRow;
 
 /* Append what has happened to a row of rel, as it is now. */
@@ -33,8 +35,8 @@ extern void crm_history_append(Relation rel, const Door *door, TupleTableSlot *n
 							   const HistoryRow *row);
 
 /*
- * What was recorded with that request key: *found gets the row's key, event and
- * status, in memory of their own. False if there is nothing.
+ * What was recorded with that request key: *found gets the row's key, event,
+ * status and request hash, in memory of their own. False if there is nothing.
  */
 extern bool crm_history_find_request(Relation rel, const Door *door, text *request_key,
 									 HistoryRow *found);

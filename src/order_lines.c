@@ -30,6 +30,7 @@
 #include "lookup.h"
 #include "order_lines.h"
 #include "order_lock.h"
+#include "placement.h"
 #include "products.h"
 #include "settings.h"
 #include "totals.h"
@@ -196,14 +197,17 @@ get_product(FunctionCallInfo fcinfo, Statement *statement, int64 id)
 {
 	KnownProduct *known = hash_search(statement->products, &id, HASH_FIND, NULL);
 	CrmProduct	product = {0};
+	CrmProductFinder finder;
 	bool		exists;
 	MemoryContext caller;
 
 	if (known != NULL)
 		return known;
+	crm_products_open(&finder);
 	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-	exists = crm_product_by_id(id, &product);
+	exists = crm_product_by_id(&finder, id, &product);
 	MemoryContextSwitchTo(caller);
+	crm_products_close(&finder);
 	known = hash_search(statement->products, &id, HASH_ENTER, NULL);
 	known->exists = exists;
 	known->product = product;
@@ -315,6 +319,10 @@ crm_check_order_line(PG_FUNCTION_ARGS)
 				becomes_null[LINE_NCOLUMNS];
 	LockedOrder *order = NULL;
 
+	/* its order is ours alone, and its product and price have been looked at */
+	if (is_insert && crm_placement_of(DatumGetInt64(crm_get(trigger->tg_trigtuple, statement->columns[LINE_ORDER],
+															rel, &was_null[0]))))
+		return PointerGetDatum(new);
 	if (old != NULL)
 		get_line(old, rel, statement->columns, was, was_null);
 	if (new != NULL)

@@ -14,6 +14,7 @@
 #include "choice.h"
 #include "door.h"
 #include "history.h"
+#include "placement.h"
 #include "key.h"
 #include "migrate.h"
 #include "trigger.h"
@@ -72,6 +73,13 @@ record_insert(const Door *door, Relation rel, TupleTableSlot *new, HistoryRow *r
 				 errhint("Leave the status out, and take the steps one by one; only the owner of table %s may import rows in a later status.",
 						 crm_table_name(door))));
 	row->event = cstring_to_text(state == 0 ? "create" : "import");
+	if (crm_placement_here() != NULL)
+	{
+		row->note = crm_placement->note;
+		row->request_key = crm_placement->request_key;
+		row->has_request_hash = row->request_key != NULL;
+		row->request_hash = crm_placement->request_hash;
+	}
 }
 
 /* Returns false if the update was no step. */

@@ -26,6 +26,7 @@
 #include "catalog.h"
 #include "door.h"
 #include "order_lock.h"
+#include "placement.h"
 #include "plans.h"
 #include "totals.h"
 #include "trigger.h"
@@ -73,8 +74,8 @@ static int	writing_depth = 0;
 #define TOO_LARGE	INT64CONST(100000000000000)	/* cents: what numeric(14,2) does not hold */
 
 /* Money is counted in whole cents, exactly; a column holds less than 2^63 of them. */
-static int64
-to_cents(Datum amount)
+int64
+crm_cents(Datum amount)
 {
 	Datum		cents = DirectFunctionCall2(numeric_mul, amount, NumericGetDatum(int64_to_numeric(100)));
 
@@ -133,8 +134,21 @@ read_totals(CrmTotalsChange *change, CrmOrderTotals *order)
 
 	order->line_count = DatumGetInt32(crm_get_not_null(change->rel, row, change->attributes[LINE_COUNT]));
 	for (int i = 0; i < CRM_NSUMS; i++)
-		order->sums[i] = to_cents(crm_get_not_null(change->rel, row, change->attributes[FIRST_SUM + i]));
+		order->sums[i] = crm_cents(crm_get_not_null(change->rel, row, change->attributes[FIRST_SUM + i]));
 	order->refunded_before = order->sums[CRM_REFUNDED];
+	order->placed = crm_placement_of(order->order_id);
+	if (order->placed)
+	{
+		/* its lines are in the totals already: count what they really are */
+		order->placed_count = order->line_count;
+		memcpy(order->placed_sums, order->sums, sizeof(order->sums));
+		order->line_count -= crm_placement->nlines;
+		order->sums[CRM_DISCOUNT] -= crm_placement->discount;
+		order->sums[CRM_TAX] -= crm_placement->tax;
+		order->sums[CRM_TOTAL] -= crm_placement->total;
+		order->sums[CRM_REPORTING_TOTAL] -= crm_placement->reporting_total;
+		crm_placement->counted = true;
+	}
 	order->rate = NULL;
 	if (!is_number(DatumGetNumeric(rate), 1))
 	{
@@ -195,29 +209,33 @@ crm_totals_add(CrmTotalsChange *change, CrmOrderTotals *order, CrmSum sum, Datum
 {
 	MemoryContext caller = MemoryContextSwitchTo(change->scratch);
 
-	add_cents(order, sum, to_cents(amount), sign);
+	add_cents(order, sum, crm_cents(amount), sign);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(change->scratch);
 }
 
 /* Each line is rounded by itself, so that the sums over lines add up, whatever they are grouped by. */
+static int64
+convert(int64 order_id, Datum amount, Numeric rate)
+{
+	Datum		converted = DirectFunctionCall2(numeric_mul, amount, NumericGetDatum(rate));
+
+	converted = DirectFunctionCall2(numeric_round, converted, Int32GetDatum(2));
+	/* a column that overflows is an error, not an amount that does not fit 64 bits */
+	if (DatumGetBool(DirectFunctionCall2(numeric_ge, converted, from_cents(TOO_LARGE))))
+		refuse_too_large(order_id, CRM_REPORTING_TOTAL);
+	return crm_cents(converted);
+}
+
 void
 crm_totals_add_amount(CrmTotalsChange *change, CrmOrderTotals *order, Datum amount, int sign)
 {
 	MemoryContext caller = MemoryContextSwitchTo(change->scratch);
-	int64		cents = to_cents(amount);
+	int64		cents = crm_cents(amount);
 
 	add_cents(order, CRM_TOTAL, cents, sign);
 	if (order->rate != NULL)
-	{
-		Datum		converted = DirectFunctionCall2(numeric_mul, amount, NumericGetDatum(order->rate));
-
-		converted = DirectFunctionCall2(numeric_round, converted, Int32GetDatum(2));
-		/* a column that overflows is an error, not an amount that does not fit 64 bits */
-		if (DatumGetBool(DirectFunctionCall2(numeric_ge, converted, from_cents(TOO_LARGE))))
-			refuse_too_large(order->order_id, CRM_REPORTING_TOTAL);
-		cents = to_cents(converted);
-	}
+		cents = convert(order->order_id, amount, order->rate);
 	add_cents(order, CRM_REPORTING_TOTAL, cents, sign);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(change->scratch);
@@ -377,6 +395,10 @@ crm_totals_write(CrmTotalsChange *change)
 
 		if (!order->exists)
 			continue;
+		/* as it was placed; this transaction has just written it */
+		if (order->placed && order->line_count == order->placed_count &&
+			memcmp(order->sums, order->placed_sums, sizeof(order->sums)) == 0)
+			continue;
 		derive(order, row);
 		values[0][n] = Int64GetDatum(order->order_id);
 		for (int i = 0; i < NCOLUMNS; i++)
@@ -444,6 +466,43 @@ refuse_edit(const char *column, const char *row)
 			 errmsg("column \"%s\" of %s is kept by the database", column, row),
 			 errdetail("The statement gives it a value of its own."),
 			 errhint("Leave the column out of the statement.")));
+}
+
+/* An order that is placed has the totals of the lines that come with it. */
+static HeapTuple
+place_totals(Relation rel, HeapTuple tuple)
+{
+	CrmOrderTotals order = {0};
+	int			numbers[NCOLUMNS];
+	Datum		values[NCOLUMNS];
+	bool		nulls[NCOLUMNS] = {false};
+	bool		isnull;
+	bool		no_rate;
+	Datum		rate = crm_get(tuple, crm_column(rel, "exchange_rate", NUMERICOID), rel, &no_rate);
+
+	order.order_id = DatumGetInt64(crm_get(tuple, crm_column(rel, "id", INT8OID), rel, &isnull));
+	order.line_count = crm_placement->nlines;
+	for (int i = 0; i < crm_placement->nlines; i++)
+	{
+		add_cents(&order, CRM_TOTAL, crm_placement->lines[i].amount, 1);
+		add_cents(&order, CRM_DISCOUNT, crm_placement->lines[i].discount, 1);
+		add_cents(&order, CRM_TAX, crm_placement->lines[i].tax, 1);
+	}
+	if (no_rate || is_number(DatumGetNumeric(rate), 1))
+		order.sums[CRM_REPORTING_TOTAL] = order.sums[CRM_TOTAL];
+	else
+		for (int i = 0; i < crm_placement->nlines; i++)
+			add_cents(&order, CRM_REPORTING_TOTAL,
+					  convert(order.order_id, from_cents(crm_placement->lines[i].amount), DatumGetNumeric(rate)), 1);
+	crm_placement->total = order.sums[CRM_TOTAL];
+	crm_placement->reporting_total = order.sums[CRM_REPORTING_TOTAL];
+	crm_placement->discount = order.sums[CRM_DISCOUNT];
+	crm_placement->tax = order.sums[CRM_TAX];
+
+	derive(&order, values);
+	for (int i = 0; i < NCOLUMNS; i++)
+		numbers[i] = crm_column(rel, columns[i].name, columns[i].type);
+	return heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), NCOLUMNS, numbers, values, nulls);
 }
 
 /* A new order has no lines and no payments. */
@@ -571,7 +630,9 @@ crm_keep_totals(PG_FUNCTION_ARGS)
 	Relation	rel = trigger->tg_relation;
 
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-		return PointerGetDatum(start_totals(rel, trigger->tg_trigtuple));
+		return PointerGetDatum(crm_placement_here() != NULL ?
+							   place_totals(rel, trigger->tg_trigtuple) :
+							   start_totals(rel, trigger->tg_trigtuple));
 	if (writing_depth != 0 && writing_depth == crm_trigger_depth())
 		return PointerGetDatum(trigger->tg_newtuple);
 	return PointerGetDatum(keep_totals(rel, trigger->tg_trigtuple, trigger->tg_newtuple));

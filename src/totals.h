@@ -30,6 +30,9 @@ typedef struct CrmOrderTotals
 	int64		line_count;
 	int64		sums[CRM_NSUMS];	/* cents, as they will be */
 	int64		refunded_before;
+	bool		placed;			/* its totals were written with the order (placement.h) */
+	int64		placed_count;
+	int64		placed_sums[CRM_NSUMS];
 	Numeric		rate;			/* exchange rate; NULL if it is 1 */
 } CrmOrderTotals;
 
@@ -46,6 +49,9 @@ extern CrmOrderTotals *crm_totals_of(CrmTotalsChange *change, int64 order_id, Tu
 
 /* crm.orders, as long as the change is not written */
 extern Relation crm_totals_orders(const CrmTotalsChange *change);
+
+/* A numeric(14,2) in cents */
+extern int64 crm_cents(Datum amount);
 
 /* Add an amount to a sum, or take it off: sign is 1 or -1. */
 extern void crm_totals_add(CrmTotalsChange *change, CrmOrderTotals *order, CrmSum sum, Datum amount, int sign);

@@ -14,6 +14,7 @@ CREATE TABLE crm.order_events (
     request_key  text,
     forced       boolean     NOT NULL DEFAULT false,
     workflow_version integer,
+    request_hash bigint,
     CONSTRAINT order_events_are_numbered        PRIMARY KEY (order_id, seq),
     CONSTRAINT order_events_belong_to_an_order  FOREIGN KEY (order_id) REFERENCES crm.orders (id)
 );
@@ -34,6 +35,7 @@ COMMENT ON COLUMN crm.order_events.note        IS 'Note given with the step';
 COMMENT ON COLUMN crm.order_events.request_key IS 'Key that the client gave the request; the same request is not done twice';
 COMMENT ON COLUMN crm.order_events.forced      IS 'Whether the owner gave the order this status past its workflow';
 COMMENT ON COLUMN crm.order_events.workflow_version IS 'Version of the workflow (workflow_versions) under which the step was taken';
+COMMENT ON COLUMN crm.order_events.request_hash IS 'Fingerprint of what a request with a key asked to place; another content under the same key is refused';
 COMMENT ON INDEX  crm.order_events_by_request_key IS 'Finds a request that comes again; no key is used twice';
 COMMENT ON CONSTRAINT order_events_are_numbered       ON crm.order_events IS 'Each step of an order has a number of its own';
 COMMENT ON CONSTRAINT order_events_belong_to_an_order ON crm.order_events IS 'A step belongs to an order that exists; an order with a history is not deleted';

@@ -1,0 +1,364 @@
+/*
+ * order_request.c
+ *		The lines that crm_place_order() is asked for: [{"sku": "TEA", "quantity": 2}, …]
+ *
+ * They come from a program, which may be wrong. So nothing is guessed, and an
+ * error says where the fault is: lines[3].quantity is in the fourth line.
+ */
+#include "crm.h"
+
+#include "common/hashfn.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/hsearch.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+
+#include "order_request.h"
+#include "products.h"
+#include "settings.h"
+#include "totals.h"
+#include "workflow.h"
+
+#define MAX_NUMBER	60			/* characters of a number that is written as a string */
+#define MAX_LISTED	1000		/* products that an error lists */
+
+typedef enum Field
+{
+	PRODUCT,
+	SKU,
+	QUANTITY,
+	UNIT_PRICE,
+	DISCOUNT,
+	TAX,
+	NFIELDS
+} Field;
+
+static const struct
+{
+	const char *name;
+	int			decimals;		/* of the column */
+	int			digits;			/* before the point */
+}			fields[NFIELDS] = {
+	[PRODUCT] = {"product", 0, 18},
+	[SKU] = {"sku"},
+	[QUANTITY] = {"quantity", 3, 11},
+	[UNIT_PRICE] = {"unit_price", 4, 10},
+	[DISCOUNT] = {"discount", 2, 12},
+	[TAX] = {"tax", 2, 12},
+};
+
+static void
+refuse(int line, const char *field, const char *fault, const char *detail, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 field ? errmsg("lines[%d].%s %s", line, field, fault) : errmsg("lines[%d] %s", line, fault),
+			 detail ? errdetail_internal("%s", detail) : 0,
+			 hint ? errhint("%s", hint) : 0));
+}
+
+static void
+refuse_number(int line, Field field, Datum value, const char *fault)
+{
+	refuse(line, fields[field].name, fault,
+		   psprintf("It is %s.", DatumGetCString(DirectFunctionCall1(numeric_out, value))), NULL);
+}
+
+static void
+refuse_field(int line, const char *name, int len)
+{
+	CrmSimilar	similar = CRM_SIMILAR_INIT(pnstrdup(name, len));
+
+	for (int i = 0; i < NFIELDS; i++)
+		crm_consider_similar(&similar, fields[i].name);
+	refuse(line, similar.name, "is unknown",
+		   "A line has product (a number) or sku, quantity, and may have unit_price, discount and tax.",
+		   similar.best ? psprintf("Did you mean \"%s\"?", similar.best) : NULL);
+}
+
+static Field
+find_field(int line, const JsonbValue *key)
+{
+	for (int i = 0; i < NFIELDS; i++)
+		if (strlen(fields[i].name) == key->val.string.len &&
+			memcmp(fields[i].name, key->val.string.val, key->val.string.len) == 0)
+			return i;
+	refuse_field(line, key->val.string.val, key->val.string.len);
+	return NFIELDS;				/* not reached */
+}
+
+/* Digits and a point, so that numeric_in() has no other reason to complain. */
+static bool
+is_decimal(const char *number)
+{
+	const char *digits = number + (*number == '-' || *number == '+');
+
+	return strlen(number) <= MAX_NUMBER && strspn(digits, "0123456789.") == strlen(digits) &&
+		strpbrk(digits, "0123456789") != NULL &&
+		(strchr(digits, '.') == NULL || strchr(strchr(digits, '.') + 1, '.') == NULL);
+}
+
+/* A number, also one in quotes: not every program has decimals of its own. */
+static Datum
+read_number(int line, Field field, const JsonbValue *value)
+{
+	Datum		number = (Datum) 0;
+	Datum		limit;
+
+	if (value->type == jbvNumeric)
+		number = NumericGetDatum(value->val.numeric);
+	else if (value->type == jbvString)
+	{
+		char	   *string = pnstrdup(value->val.string.val, value->val.string.len);
+
+		if (!is_decimal(string))
+			refuse(line, fields[field].name, "is not a number", psprintf("It is \"%s\".", string), NULL);
+		number = DirectFunctionCall3(numeric_in, CStringGetDatum(string), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	}
+	else
+		refuse(line, fields[field].name, "is not a number", NULL, NULL);
+
+	limit = DirectFunctionCall2(numeric_power, NumericGetDatum(int64_to_numeric(10)),
+								NumericGetDatum(int64_to_numeric(fields[field].digits)));
+	if (field == PRODUCT &&
+		!DatumGetBool(DirectFunctionCall2(numeric_eq, number, DirectFunctionCall2(numeric_round, number, Int32GetDatum(0)))))
+		refuse_number(line, field, number, "is not a whole number");
+	number = DirectFunctionCall2(numeric_round, number, Int32GetDatum(fields[field].decimals));
+	if (DatumGetBool(DirectFunctionCall2(numeric_ge, DirectFunctionCall1(numeric_abs, number), limit)))
+		refuse_number(line, field, number, "is too large");
+	return number;
+}
+
+static text *
+read_sku(int line, const JsonbValue *value)
+{
+	if (value->type != jbvString)
+		refuse(line, fields[SKU].name, "is not a string", NULL, "A product is named by its number as \"product\", by its sku as \"sku\".");
+	return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
+}
+
+static bool
+is_below(Datum number, int64 limit)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_lt, number, NumericGetDatum(int64_to_numeric(limit))));
+}
+
+/* What is there must make sense, and what is needed be there. */
+static void
+check_fields(int number, CrmLineRequest *line, const bool *given)
+{
+	if (given[PRODUCT] == given[SKU])
+		refuse(number, NULL, given[PRODUCT] ? "names its product twice" : "names no product",
+			   given[PRODUCT] ? "It has both \"product\" and \"sku\"." : "It has neither \"product\" nor \"sku\".", NULL);
+	if (!given[QUANTITY])
+		refuse(number, fields[QUANTITY].name, "is missing", NULL, NULL);
+	if (!DatumGetBool(DirectFunctionCall2(numeric_gt, line->quantity, NumericGetDatum(int64_to_numeric(0)))))
+		refuse_number(number, QUANTITY, line->quantity, "is not above zero");
+	if (given[UNIT_PRICE] && is_below(line->unit_price, 0))
+		refuse_number(number, UNIT_PRICE, line->unit_price, "is negative");
+	if (given[DISCOUNT] && is_below(line->discount, 0))
+		refuse_number(number, DISCOUNT, line->discount, "is negative");
+	if (given[TAX] && is_below(line->tax, 0))
+		refuse_number(number, TAX, line->tax, "is negative");
+	line->has_price = given[UNIT_PRICE];
+	if (!given[DISCOUNT])
+		line->discount = NumericGetDatum(int64_to_numeric(0));
+	if (!given[TAX])
+		line->tax = NumericGetDatum(int64_to_numeric(0));
+}
+
+/* An object, of which the iterator has just told the begin */
+static void
+read_line(JsonbIterator **iterator, int number, CrmLineRequest *line)
+{
+	bool		given[NFIELDS] = {false};
+	JsonbValue	value;
+
+	while (JsonbIteratorNext(iterator, &value, false) == WJB_KEY)
+	{
+		Field		field = find_field(number, &value);
+
+		/* an array or object inside is a value of its own kind here, not looked into */
+		(void) JsonbIteratorNext(iterator, &value, true);
+		if (value.type == jbvNull)
+			continue;			/* as left out */
+		given[field] = true;
+		switch (field)
+		{
+			case PRODUCT:
+				line->product_id = DatumGetInt64(DirectFunctionCall1(numeric_int8, read_number(number, field, &value)));
+				break;
+			case SKU:
+				line->sku = read_sku(number, &value);
+				break;
+			case QUANTITY:
+				line->quantity = read_number(number, field, &value);
+				break;
+			case UNIT_PRICE:
+				line->unit_price = read_number(number, field, &value);
+				break;
+			case DISCOUNT:
+				line->discount = read_number(number, field, &value);
+				break;
+			case TAX:
+				line->tax = read_number(number, field, &value);
+				break;
+			case NFIELDS:
+				break;
+		}
+	}
+	check_fields(number, line, given);
+}
+
+CrmLineRequest *
+crm_read_lines(Jsonb *json, int *nlines)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&json->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	CrmLineRequest *lines;
+	int			n = 0;
+
+	if (!JB_ROOT_IS_ARRAY(json) || JB_ROOT_IS_SCALAR(json) || JB_ROOT_COUNT(json) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("lines is not an array with a line in it"),
+				 errhint("It looks like this: [{\"sku\": \"TEA-100\", \"quantity\": 2}].")));
+	lines = palloc_extended(sizeof(CrmLineRequest) * JB_ROOT_COUNT(json), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	token = JsonbIteratorNext(&iterator, &value, false);
+	Assert(token == WJB_BEGIN_ARRAY);
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_END_ARRAY)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (token != WJB_BEGIN_OBJECT)
+			refuse(n, NULL, "is not an object", NULL, "A line looks like this: {\"sku\": \"TEA-100\", \"quantity\": 2}.");
+		read_line(&iterator, n, &lines[n]);
+		n++;
+	}
+	*nlines = n;
+	return lines;
+}
+
+/* Products for an error, each once, as many as fit */
+typedef struct ProductList
+{
+	StringInfoData names;
+	HTAB	   *seen;
+	int			n;
+} ProductList;
+
+static void
+start_list(ProductList *list)
+{
+	HASHCTL		ctl = {0};
+
+	initStringInfo(&list->names);
+	ctl.keysize = sizeof(Datum);
+	ctl.entrysize = sizeof(Datum);
+	ctl.hcxt = CurrentMemoryContext;
+	list->seen = hash_create("crm listed products", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	list->n = 0;
+}
+
+static void
+list_product(ProductList *list, const char *name)
+{
+	Datum		hash = hash_any_extended((const unsigned char *) name, strlen(name), 0);
+	bool		found;
+
+	(void) hash_search(list->seen, &hash, HASH_ENTER, &found);
+	if (found)
+		return;
+	if (list->n < MAX_LISTED)
+		appendStringInfo(&list->names, "%s%s", list->n == 0 ? "" : ", ", name);
+	list->n++;
+}
+
+static char *
+end_list(ProductList *list)
+{
+	if (list->n > MAX_LISTED)
+		appendStringInfo(&list->names, " and %d more", list->n - MAX_LISTED);
+	return list->names.data;
+}
+
+void
+crm_find_products(CrmLineRequest *lines, int nlines, const char *currency)
+{
+	CrmProductFinder finder;
+	ProductList unknown;
+	ProductList inactive;
+
+	start_list(&unknown);
+	start_list(&inactive);
+	crm_products_open(&finder);
+	for (int i = 0; i < nlines; i++)
+	{
+		CrmLineRequest *line = &lines[i];
+		CrmProduct	product;
+
+		CHECK_FOR_INTERRUPTS();
+		if (line->sku != NULL ? !crm_product_by_sku(&finder, line->sku, &product) :
+			!crm_product_by_id(&finder, line->product_id, &product))
+		{
+			list_product(&unknown, line->sku != NULL ? psprintf("\"%s\"", text_to_cstring(line->sku)) :
+						 psprintf("number " INT64_FORMAT, line->product_id));
+			continue;
+		}
+		if (!product.active)
+			list_product(&inactive, psprintf("\"%s\"", product.sku));
+		line->product_id = product.id;
+		if (line->has_price)
+			continue;
+		if (currency != NULL && strcmp(currency, crm_reporting_currency()) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_CRM_OTHER_CURRENCY),
+					 errmsg("product \"%s\" has no price in %s", product.sku, currency),
+					 errdetail("Prices of products are in %s.", crm_reporting_currency()),
+					 errhint("Give lines[%d] a unit_price.", i)));
+		line->unit_price = NumericGetDatum(product.price);
+	}
+	crm_products_close(&finder);
+
+	if (unknown.n > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_NO_SUCH_PRODUCT),
+				 unknown.n == 1 ? errmsg("product %s does not exist", end_list(&unknown)) :
+				 errmsg("%d products do not exist", unknown.n),
+				 unknown.n == 1 && inactive.n == 0 ? 0 :
+				 errdetail("Unknown: %s.%s%s%s", end_list(&unknown), inactive.n > 0 ? " Not sold any more: " : "",
+						   inactive.n > 0 ? end_list(&inactive) : "", inactive.n > 0 ? "." : ""),
+				 errhint("Look into table %s.products.", CRM_SCHEMA)));
+	if (inactive.n > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_PRODUCT_INACTIVE),
+				 inactive.n == 1 ? errmsg("product %s is not sold any more", end_list(&inactive)) :
+				 errmsg("%d products are not sold any more", inactive.n),
+				 inactive.n == 1 ? errdetail("It is not active.") : errdetail("Not active: %s.", end_list(&inactive)),
+				 errhint("Choose others.")));
+}
+
+void
+crm_check_line(const CrmLineRequest *line, int number, int64 *amount, int64 *discount, int64 *tax)
+{
+	Datum		price = DirectFunctionCall2(numeric_round,
+											DirectFunctionCall2(numeric_mul, line->quantity, line->unit_price),
+											Int32GetDatum(2));
+
+	if (DatumGetBool(DirectFunctionCall2(numeric_gt, line->discount, price)))
+		refuse(number, fields[DISCOUNT].name, "is more than the line costs",
+			   psprintf("It is %s, and the line costs %s.",
+						DatumGetCString(DirectFunctionCall1(numeric_out, line->discount)),
+						DatumGetCString(DirectFunctionCall1(numeric_out, price))), NULL);
+	if (!is_below(price, INT64CONST(1000000000000)))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("lines[%d] costs too much", number),
+				 errdetail("An amount has room for 12 digits before the point.")));
+	*discount = crm_cents(line->discount);
+	*tax = crm_cents(line->tax);
+	*amount = crm_cents(price) - *discount + *tax;
+}

@@ -1,0 +1,46 @@
+/*
+ * placement.h
+ *		An order that crm_place_order() is about to write, with all its lines.
+ *
+ * The triggers of crm.orders and crm.order_lines look here for what a statement
+ * cannot tell them: the totals of lines that come right after, the note and the
+ * request key of the first event.
+ */
+#ifndef CRM_PLACEMENT_H
+#define CRM_PLACEMENT_H
+
+#include "crm.h"
+
+typedef struct CrmPlacedLine
+{
+	int64		amount;			/* cents */
+	int64		discount;
+	int64		tax;
+} CrmPlacedLine;
+
+typedef struct CrmPlacement
+{
+	int			trigger_depth;	/* of the triggers of its own statements */
+	text	   *note;			/* NULL if none */
+	text	   *request_key;	/* NULL if none */
+	int64		request_hash;
+	int			nlines;
+	const CrmPlacedLine *lines;
+
+	int64		order_id;		/* 0 until the order is there */
+	int64		total;			/* what it was written with */
+	int64		reporting_total;
+	int64		discount;
+	int64		tax;
+	bool		counted;		/* what the lines have really become is in the totals */
+} CrmPlacement;
+
+extern CrmPlacement *crm_placement;
+
+/* The placement, if we are in a trigger of the statement that inserts its order; else NULL */
+extern CrmPlacement *crm_placement_here(void);
+
+/* Whether the order of that number is the one, and its lines are being inserted and not counted yet */
+extern bool crm_placement_of(int64 order_id);
+
+#endif							/* CRM_PLACEMENT_H */
