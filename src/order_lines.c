@@ -27,6 +27,7 @@
 
 #include "catalog.h"
 #include "door.h"
+#include "key.h"
 #include "lookup.h"
 #include "order_lines.h"
 #include "order_lock.h"
@@ -119,7 +120,6 @@ crm_check_editable(Relation orders, TupleTableSlot *order)
 	const Workflow *w = crm_row_workflow(door, orders, order, NULL);
 	int			state = crm_row_state(door, orders, order, w);
 	const WfClass *class = crm_workflow_find_class(w, "editable");
-	bool		isnull;
 
 	if (class != NULL && crm_workflow_in_class(w, class, state))
 		return;
@@ -127,8 +127,7 @@ crm_check_editable(Relation orders, TupleTableSlot *order)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_CRM_NOT_EDITABLE),
-			 errmsg("the lines of order " INT64_FORMAT " cannot be changed any more",
-					DatumGetInt64(slot_getattr(order, crm_column(orders, "id", INT8OID), &isnull))),
+			 errmsg("the lines of %s cannot be changed any more", crm_row_name_of(door, order)),
 			 class != NULL ?
 			 errdetail("Its status is \"%s\"; in workflow \"%s\" lines change in: %s.",
 					   WF_STATE_NAME(w, state), crm_row_workflow_name(door, orders, order),

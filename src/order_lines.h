@@ -10,7 +10,10 @@
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
-/* Error SL014 unless the lines of an order may change in its status, or the role owns crm.orders */
+/*
+ * Error SL014 unless the lines of an order, or of an opportunity, may change in
+ * its status, or the role owns the table
+ */
 extern void crm_check_editable(Relation orders, TupleTableSlot *order);
 
 #endif							/* CRM_ORDER_LINES_H */

@@ -11,6 +11,7 @@ SELECT coalesce(a.owner, c.owner, 'nobody') AS owner,
        c.phone,
        c.email,
        a.order_id,
+       a.opportunity_id,
        a.id AS activity_id
 FROM crm.activities AS a
 JOIN crm.customers  AS c ON c.id = a.customer_id
@@ -28,6 +29,7 @@ COMMENT ON COLUMN crm.follow_ups_due.customer_name IS 'Name of the customer';
 COMMENT ON COLUMN crm.follow_ups_due.phone         IS 'Telephone number of the customer';
 COMMENT ON COLUMN crm.follow_ups_due.email         IS 'E-mail address of the customer';
 COMMENT ON COLUMN crm.follow_ups_due.order_id      IS 'Order that it is about, if it is about one';
+COMMENT ON COLUMN crm.follow_ups_due.opportunity_id IS 'Opportunity that it is about, if it is about one';
 COMMENT ON COLUMN crm.follow_ups_due.activity_id   IS 'Number of the activity, to mark it as done in crm.activities';
 
 -- A contact is an activity that was done with the customer: a note is none, nor is a change of the customer's row.

@@ -38,3 +38,24 @@ INSERT INTO crm.workflows (name, description, definition) VALUES (
     class paid,shipped,completed booked
     class cancelled,refunded lost
 ');
+
+INSERT INTO crm.workflows (name, description, definition) VALUES (
+    'opportunity', 'From the first talk to an order, or to none',
+'stateDiagram-v2
+    [*] --> lead
+    lead --> visited : visit
+    visited --> quoted : quote
+    quoted --> won : win
+    state talking {
+        lead
+        visited
+        quoted
+    }
+    talking --> lost : lose
+    won --> [*]
+    lost --> [*]
+    class lead,visited,quoted open
+    class lead,visited,quoted editable
+    class won booked
+    class lost lost
+');

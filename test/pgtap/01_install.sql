@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(78);
+SELECT plan(83);
 
 CREATE FUNCTION pg_temp.members() RETURNS TABLE (classid oid, objid oid)
 LANGUAGE sql AS $$
@@ -24,10 +24,10 @@ END $$;
 
 -- Tables
 SELECT has_table('crm', name::name, format('there is crm.%s', name))
-FROM unnest('{customers,products,orders,order_lines,order_events,payments,exchange_rates,activities,workflows,workflow_versions,guards,settings}'::text[]) AS name;
-SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,payments,exchange_rates,activities,workflows,workflow_versions,guards,settings}'::name[],
+FROM unnest('{customers,products,orders,order_lines,order_events,payments,exchange_rates,opportunities,opportunity_lines,opportunity_events,stage_probabilities,activities,workflows,workflow_versions,guards,settings}'::text[]) AS name;
+SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,payments,exchange_rates,opportunities,opportunity_lines,opportunity_events,stage_probabilities,activities,workflows,workflow_versions,guards,settings}'::name[],
     'and there are no other tables');
-SELECT views_are('crm', '{follow_ups_due,neglected_customers,open_orders,order_timers}'::name[], 'these are the views');
+SELECT views_are('crm', '{follow_ups_due,neglected_customers,open_orders,order_timers,pipeline,settlements,unsettled_orders}'::name[], 'these are the views');
 SELECT is_empty($$
     SELECT relname FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'v'
     AND current_setting('server_version_num')::int >= 150000 AND NOT coalesce(reloptions @> '{security_invoker=true}', false)$$,
@@ -46,8 +46,8 @@ SELECT is_empty($$
 SELECT results_eq($$
     SELECT attrelid::regclass::text FROM pg_attribute WHERE attidentity <> ''
     AND attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'crm'::regnamespace) ORDER BY 1$$,
-    ARRAY['crm.activities', 'crm.customers', 'crm.orders', 'crm.products'], 'these tables number their rows');
-SELECT is((SELECT count(*) FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'S'), 4::bigint,
+    ARRAY['crm.activities', 'crm.customers', 'crm.opportunities', 'crm.orders', 'crm.products'], 'these tables number their rows');
+SELECT is((SELECT count(*) FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'S'), 5::bigint,
     'with a sequence each');
 SELECT is_empty($$
     SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind IN ('r', 'v', 'S')
@@ -59,6 +59,7 @@ SELECT set_eq($$
     SELECT objid::regprocedure::text FROM pg_temp.members() WHERE classid = 'pg_proc'::regclass$$,
     ARRAY['crm_advance_order(bigint,text,text,text,integer)', 'crm_advance_orders(bigint[],text,text)', 'crm_available_events(bigint)', 'crm_force_order(bigint,text,text)', 'crm_run_timers(integer)', 'crm_refresh_state_columns()',
           'crm_customer_timeline(bigint)',
+          'crm_keep_opportunity()', 'crm_total_opportunity_lines()', 'crm_win_opportunity()',
           'crm_advance(regclass,bigint,text,text,text,integer)', 'crm_advance(regclass,uuid,text,text,text,integer)',
           'crm_advance(regclass,text,text,text,text,integer)', 'crm_available_events(regclass,bigint)',
           'crm_available_events(regclass,uuid)', 'crm_available_events(regclass,text)', 'crm_force(regclass,bigint,text,text)',
@@ -184,8 +185,10 @@ SELECT is_empty($$
 -- First rows
 SELECT results_eq('SELECT id, time_zone, currency FROM crm.settings', $$VALUES (true, 'UTC', 'EUR')$$,
     'settings have their row');
-SELECT results_eq('SELECT name, description FROM crm.workflows',
-    $$VALUES ('order', 'From the first line to completion, cancellation or refund')$$, 'there is one workflow');
+SELECT results_eq('SELECT name, description FROM crm.workflows ORDER BY name',
+    $$VALUES ('opportunity', 'From the first talk to an order, or to none'), ('order', 'From the first line to completion, cancellation or refund')$$, 'there are two workflows');
+SELECT results_eq('SELECT workflow, status, probability FROM crm.stage_probabilities ORDER BY probability',
+    $$VALUES ('opportunity', 'lost', 0::numeric), ('opportunity', 'lead', 10), ('opportunity', 'visited', 25), ('opportunity', 'quoted', 50), ('opportunity', 'won', 100)$$, 'with probabilities for one');
 SELECT matches((SELECT definition::text FROM crm.workflows WHERE name = 'order'),
     '^stateDiagram-v2\n.*\[\*\] --> pending', 'it starts with pending');
 
@@ -211,7 +214,7 @@ SELECT results_eq('SELECT id, status, version FROM crm.orders', $$VALUES (1::big
     'CASCADE keeps the rows');
 SELECT results_eq('SELECT order_id, seq, event FROM crm.order_events ORDER BY seq',
     $$VALUES (1::bigint, 1, 'create'), (1, 2, 'submit')$$, 'and the history');
-SELECT is((SELECT count(*) FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'S'), 4::bigint,
+SELECT is((SELECT count(*) FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'S'), 5::bigint,
     'and the sequences');
 
 -- Tables that are there already
@@ -222,8 +225,8 @@ DROP SCHEMA crm CASCADE;
 CREATE SCHEMA crm;
 SELECT is(array(
     SELECT (pg_temp.collision(format('CREATE TABLE crm.%s (i int)', name))).state || ' ' || name
-    FROM unnest('{customers,products,orders,order_lines,order_events,payments,exchange_rates,activities,workflows,workflow_versions,guards,settings}'::text[]) AS name),
-    '{42P07 customers,42P07 products,42P07 orders,42P07 order_lines,42P07 order_events,42P07 payments,42P07 exchange_rates,42P07 activities,42P07 workflows,42P07 workflow_versions,42P07 guards,42P07 settings}',
+    FROM unnest('{customers,products,orders,order_lines,order_events,payments,exchange_rates,opportunities,opportunity_lines,opportunity_events,stage_probabilities,activities,workflows,workflow_versions,guards,settings}'::text[]) AS name),
+    '{42P07 customers,42P07 products,42P07 orders,42P07 order_lines,42P07 order_events,42P07 payments,42P07 exchange_rates,42P07 opportunities,42P07 opportunity_lines,42P07 opportunity_events,42P07 stage_probabilities,42P07 activities,42P07 workflows,42P07 workflow_versions,42P07 guards,42P07 settings}',
     'a table of any of our names is refused');
 SELECT results_eq($$SELECT * FROM pg_temp.collision('CREATE TABLE crm.orders (i int)')$$, $$VALUES (
     '42P07', 'schema "crm" already holds an object that crm would create',

@@ -15,8 +15,8 @@ EXCEPTION WHEN others THEN
 END $$;
 
 -- Versions
-SELECT results_eq($$SELECT workflow, version, definition = (SELECT definition FROM crm.workflows), since <= clock_timestamp(), role = current_user FROM crm.workflow_versions$$,
-    $$VALUES ('order', 1, true, true, true)$$, 'the process that is installed has its first version');
+SELECT results_eq($$SELECT workflow, version, definition = (SELECT definition FROM crm.workflows WHERE name = workflow), since <= clock_timestamp(), role = current_user FROM crm.workflow_versions ORDER BY 1$$,
+    $$VALUES ('opportunity', 1, true, true, true), ('order', 1, true, true, true)$$, 'the processes that are installed have their first versions');
 INSERT INTO crm.workflows (name, definition, version) VALUES ('w', E'[*] --> a\na --> b : go\nb --> c : go\nc --> [*]', 17);
 SELECT is((SELECT version FROM crm.workflows WHERE name = 'w'), 1, 'a new one starts with 1, whatever the statement says');
 UPDATE crm.workflows SET definition = E'stateDiagram-v2\n%% the same machine\n[*] --> a\na --> b : go\nb --> c : go\nc --> [*]', description = 'same' WHERE name = 'w';

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(36);
+SELECT plan(38);
 
 INSERT INTO crm.customers (id, name, phone, email, owner, region, created_at) VALUES
     (1, 'Ada', '+44 1', 'ada@example.com', 'Anna', 'UK', now() - interval '1000 days'),
@@ -35,17 +35,24 @@ UPDATE crm.orders SET customer_id = 1 WHERE id = 1;
 SELECT is(crm_advance_order(1, 'submit'), 'submitted', 'such an order goes on');
 DELETE FROM crm.activities;
 
+-- So with opportunities.
+INSERT INTO crm.opportunities (id, customer_id, name) VALUES (1, 1, 'x'), (2, 2, 'y');
+SELECT lives_ok($$INSERT INTO crm.activities (customer_id, order_id, opportunity_id, kind, subject, due_at) VALUES (1, 1, 1, 'call', 'about both', now())$$, 'about an opportunity');
+SELECT throws_ok($$INSERT INTO crm.activities (customer_id, opportunity_id, kind, subject, due_at) VALUES (1, 2, 'call', 'x', now())$$, '23503',
+    'insert or update on table "activities" violates foreign key constraint "activities_opportunity_is_of_the_customer"', 'not about one of somebody else');
+DELETE FROM crm.activities;
+
 -- What is due
-INSERT INTO crm.activities (id, customer_id, order_id, kind, subject, owner, due_at, done_at) VALUES
-    (1, 1, 1, 'call', 'Reminder', 'Tom', now() - interval '3 days', NULL),
-    (2, 1, NULL, 'visit', 'Tasting', NULL, now(), NULL),
-    (3, 2, NULL, 'email', 'Offer', NULL, now() - interval '10 days', NULL),
-    (4, 1, NULL, 'meeting', 'Later', NULL, now() + interval '1 second', NULL),
-    (5, 1, NULL, 'call', 'Done', NULL, now() - interval '1 day', now());
+INSERT INTO crm.activities (id, customer_id, order_id, opportunity_id, kind, subject, owner, due_at, done_at) VALUES
+    (1, 1, 1, NULL, 'call', 'Reminder', 'Tom', now() - interval '3 days', NULL),
+    (2, 1, NULL, NULL, 'visit', 'Tasting', NULL, now(), NULL),
+    (3, 2, NULL, 2, 'email', 'Offer', NULL, now() - interval '10 days', NULL),
+    (4, 1, NULL, NULL, 'meeting', 'Later', NULL, now() + interval '1 second', NULL),
+    (5, 1, NULL, NULL, 'call', 'Done', NULL, now() - interval '1 day', now());
 SELECT results_eq('SELECT * FROM crm.follow_ups_due ORDER BY due_at', $$VALUES
-    ('nobody', now() - interval '10 days', 10, 'email', 'Offer', 2::bigint, 'Bob', NULL, NULL, NULL::bigint, 3::bigint),
-    ('Tom', now() - interval '3 days', 3, 'call', 'Reminder', 1, 'Ada', '+44 1', 'ada@example.com', 1, 1),
-    ('Anna', now(), 0, 'visit', 'Tasting', 1, 'Ada', '+44 1', 'ada@example.com', NULL, 2)$$, 'what is due, whose it is, and how to reach the customer');
+    ('nobody', now() - interval '10 days', 10, 'email', 'Offer', 2::bigint, 'Bob', NULL, NULL, NULL::bigint, 2::bigint, 3::bigint),
+    ('Tom', now() - interval '3 days', 3, 'call', 'Reminder', 1, 'Ada', '+44 1', 'ada@example.com', 1, NULL, 1),
+    ('Anna', now(), 0, 'visit', 'Tasting', 1, 'Ada', '+44 1', 'ada@example.com', NULL, NULL, 2)$$, 'what is due, whose it is, and how to reach the customer');
 UPDATE crm.activities SET done_at = now(), outcome = 'pays today' WHERE id = 1;
 SELECT results_eq('SELECT activity_id FROM crm.follow_ups_due ORDER BY due_at', ARRAY[3::bigint, 2], 'what is done is not due any more');
 UPDATE crm.activities SET done_at = NULL, outcome = NULL WHERE id = 5;

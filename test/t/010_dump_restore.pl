@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @tables = qw(customers products orders order_lines order_events payments exchange_rates activities workflows workflow_versions guards settings);
+my @tables = qw(customers products orders order_lines order_events payments exchange_rates opportunities opportunity_lines opportunity_events stage_probabilities activities workflows workflow_versions guards settings);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -51,6 +51,11 @@ INSERT INTO crm.workflows (name, definition) VALUES ('loan',
     E'[*] --> all\nstate "Alles" as all {\n[*] --> a\na --> b : go [assigned]\n}\nall --> c : after 14 days [assigned]\nc --> [*]');
 
 UPDATE crm.workflows SET definition = E'[*] --> 草稿\n草稿 --> 已批准 : 批准\n草稿 --> 拒绝\n已批准 --> [*]\n拒绝 --> [*]' WHERE name = '审批';
+
+INSERT INTO crm.opportunities (customer_id, name, amount, probability) VALUES (1, 'Pens', 100, NULL), (2, 'Ink', 7, 12.5);
+INSERT INTO crm.opportunity_lines (opportunity_id, line_no, product_id, quantity, unit_price, tax) VALUES (1, 1, 1, 10, 1.4, 2.66);
+SELECT SCHEMA.crm_advance('crm.opportunities', 1, 'visit');
+UPDATE crm.stage_probabilities SET probability = 30 WHERE status = 'visited';
 
 ALTER TABLE crm.orders ADD COLUMN priority integer NOT NULL DEFAULT 3;
 ALTER TABLE crm.order_events ADD COLUMN client text DEFAULT 'psql';
@@ -117,7 +122,7 @@ sub contents
 {
 	my ($db, $table, $columns) = @_;
 	$columns //= '*';
-	my $key = $table =~ /^(order_|payments|exchange_rates)|versions$/ ? '1, 2' : '1';
+	my $key = $table =~ /^(order_|opportunity_|stage_|payments|exchange_rates)|versions$/ ? '1, 2' : '1';
 	return $node->safe_psql($db, "COPY (SELECT $columns FROM crm.$table ORDER BY $key) TO STDOUT");
 }
 
@@ -199,9 +204,16 @@ sub check_copy
 		EXPLAIN (COSTS off) SELECT FROM crm.orders WHERE priority = 1 AND status <> 'completed'")
 		=~ /orders_by_priority/, 1, "$how: the index is used");
 
+	is($node->safe_psql($copy, "SELECT $schema.crm_advance('crm.opportunities', '1', 'quote'),
+		$schema.crm_advance('crm.opportunities', '1', 'win')"), 'quoted|won', "$how: an opportunity is won");
+	is($node->safe_psql($copy, 'SELECT o.amount, count(*), sum(l.amount) FROM crm.opportunities o
+		JOIN crm.order_lines l USING (order_id) WHERE id = 1 GROUP BY 1'), '16.66|1|16.66',
+		"$how: and becomes an order");
+
 	for my $new (
 		[ customers => "(name) VALUES ('new')" ],
 		[ activities => "(customer_id, kind, subject, due_at) VALUES (1, 'call', 'new', now())" ],
+		[ opportunities => "(customer_id, name) VALUES (1, 'new')" ],
 		[ products => "(sku, name, price) VALUES ('new', 'new', 1)" ],
 		[ orders => '(customer_id) VALUES (1)' ])
 	{

@@ -15,6 +15,7 @@ $old->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION crm;
 ALTER TABLE crm.orders ADD COLUMN priority integer NOT NULL DEFAULT 3;
 INSERT INTO crm.customers (name) VALUES ('王小明');
+INSERT INTO crm.opportunities (customer_id, name, amount) VALUES (1, 'Tea', 100);
 INSERT INTO crm.activities (customer_id, kind, subject, done_at) VALUES (1, 'visit', '品茶', now());
 INSERT INTO crm.orders (customer_id) SELECT 1 FROM generate_series(1, 3);
 INSERT INTO crm.products (sku, name, price) VALUES ('TEA', '茶', 4.90);
@@ -26,7 +27,8 @@ SELECT crm_advance_order(3, 'pay', 'cash');
 SQL
 my @queries = ('TABLE crm.customers', 'TABLE crm.orders ORDER BY id',
 	'TABLE crm.order_events ORDER BY order_id, seq', 'TABLE crm.order_lines', 'TABLE crm.payments', 'TABLE crm.exchange_rates',
-	'TABLE crm.activities', 'TABLE crm.workflows', 'TABLE crm.workflow_versions', 'TABLE crm.guards', 'TABLE crm.settings');
+	'TABLE crm.activities', 'TABLE crm.opportunities', 'TABLE crm.opportunity_lines', 'TABLE crm.opportunity_events',
+	'TABLE crm.stage_probabilities ORDER BY 1, 2', 'TABLE crm.workflows', 'TABLE crm.workflow_versions', 'TABLE crm.guards', 'TABLE crm.settings');
 my %before = map { $_ => $old->safe_psql('postgres', $_) } @queries;
 $old->stop;
 

@@ -1,0 +1,39 @@
+-- The door of opportunities, as that of orders.
+CREATE TRIGGER opportunities_enforce_workflow
+    BEFORE INSERT OR UPDATE ON crm.opportunities
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_enforce_workflow('status');
+CREATE TRIGGER opportunities_record_event
+    AFTER INSERT OR UPDATE ON crm.opportunities
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_record_event('opportunity_events');
+
+-- The amount of an opportunity is that of its lines; won, it becomes an order. (A transition table belongs
+-- to one event, so there are three triggers where one would do.)
+CREATE TRIGGER opportunities_keep_amount
+    BEFORE INSERT OR UPDATE OF amount, currency ON crm.opportunities
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_keep_opportunity();
+CREATE TRIGGER opportunities_win_order
+    AFTER UPDATE ON crm.opportunities
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_win_opportunity();
+CREATE TRIGGER opportunity_lines_inserted
+    AFTER INSERT ON crm.opportunity_lines REFERENCING NEW TABLE AS new_lines
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_opportunity_lines();
+CREATE TRIGGER opportunity_lines_updated
+    AFTER UPDATE ON crm.opportunity_lines REFERENCING OLD TABLE AS old_lines NEW TABLE AS new_lines
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_opportunity_lines();
+CREATE TRIGGER opportunity_lines_deleted
+    AFTER DELETE ON crm.opportunity_lines REFERENCING OLD TABLE AS old_lines
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_opportunity_lines();
+
+-- History is written by the machine.
+CREATE TRIGGER opportunity_events_protect_history
+    BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON crm.opportunity_events
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_protect_history();
+
+COMMENT ON TRIGGER opportunities_enforce_workflow     ON crm.opportunities      IS 'Lets a status change only along the workflow of the opportunity';
+COMMENT ON TRIGGER opportunities_record_event         ON crm.opportunities      IS 'Writes each step into opportunity_events';
+COMMENT ON TRIGGER opportunities_keep_amount          ON crm.opportunities      IS 'Keeps the amount equal to the lines, and fills in the default currency';
+COMMENT ON TRIGGER opportunities_win_order            ON crm.opportunities      IS 'Makes an order of an opportunity that is won';
+COMMENT ON TRIGGER opportunity_lines_inserted         ON crm.opportunity_lines  IS 'Keeps the amount of the opportunity, which must be one whose lines may change';
+COMMENT ON TRIGGER opportunity_lines_updated          ON crm.opportunity_lines  IS 'Keeps the amount of the opportunity, which must be one whose lines may change';
+COMMENT ON TRIGGER opportunity_lines_deleted          ON crm.opportunity_lines  IS 'Keeps the amount of the opportunity, which must be one whose lines may change';
+COMMENT ON TRIGGER opportunity_events_protect_history ON crm.opportunity_events IS 'Nobody but the table''s owner changes history by hand';
