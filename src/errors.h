@@ -38,7 +38,7 @@
 #define ERRCODE_CRM_REQUEST_KEY_REUSED		MAKE_SQLSTATE('S', 'L', '0', '1', '2')
 /* A workflow would lose a status that rows stand in. */
 #define ERRCODE_CRM_ROWS_STRANDED			MAKE_SQLSTATE('S', 'L', '0', '1', '3')
-/* The lines of the order do not change any more. */
+/* The lines of the order or opportunity do not change any more. */
 #define ERRCODE_CRM_NOT_EDITABLE			MAKE_SQLSTATE('S', 'L', '0', '1', '4')
 /* There are no such products. */
 #define ERRCODE_CRM_NO_SUCH_PRODUCT			MAKE_SQLSTATE('S', 'L', '0', '1', '5')
