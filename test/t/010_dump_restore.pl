@@ -52,7 +52,7 @@ INSERT INTO crm.workflows (name, definition) VALUES ('loan',
 
 UPDATE crm.workflows SET definition = E'[*] --> 草稿\n草稿 --> 已批准 : 批准\n草稿 --> 拒绝\n已批准 --> [*]\n拒绝 --> [*]' WHERE name = '审批';
 
-INSERT INTO crm.opportunities (customer_id, name, amount, probability) VALUES (1, 'Pens', 100, NULL), (2, 'Ink', 7, 12.5);
+INSERT INTO crm.opportunities (customer_id, name, amount, currency, probability) VALUES (1, 'Pens', 100, 'CNY', NULL), (2, 'Ink', 7, 'CNY', 12.5);
 INSERT INTO crm.opportunity_lines (opportunity_id, line_no, product_id, quantity, unit_price, tax) VALUES (1, 1, 1, 10, 1.4, 2.66);
 SELECT SCHEMA.crm_advance('crm.opportunities', 1, 'visit');
 UPDATE crm.stage_probabilities SET probability = 30 WHERE status = 'visited';
