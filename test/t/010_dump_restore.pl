@@ -234,9 +234,10 @@ sub check_drop
 	my ($db, $how) = @_;
 	# definition is of our type, it has to go
 	my %columns = (workflows => 'name, description, version', workflow_versions => 'workflow, version, since, role');
+	# views that read definitions go as well
 	my $ids = q(SELECT table_name, column_name, is_identity FROM information_schema.columns
-		WHERE table_schema = 'crm' AND column_name IN ('id', 'order_id', 'name')
-		AND table_name <> 'order_timers' -- a view that reads definitions
+		JOIN information_schema.tables USING (table_schema, table_name)
+		WHERE table_schema = 'crm' AND table_type = 'BASE TABLE' AND column_name IN ('id', 'order_id', 'name')
 		ORDER BY 1, 2);
 	my %before = map { $_ => contents($db, $_, $columns{$_}) } @tables;
 	my $ids_before = $node->safe_psql($db, $ids);
