@@ -346,7 +346,7 @@ move_all(const Migration *m, List *standing, CrmStep *step)
 			continue;
 		last = rows->relid;
 		rel = table_open(rows->relid, NoLock);
-		crm_become_owner_of_code(rel, &caller);
+		crm_become_owner(rel, &caller);
 		moved += move_rows(rel, m, step);
 		crm_become_caller(&caller);
 		table_close(rel, NoLock);

@@ -9,28 +9,20 @@
 
 #include "owner.h"
 
-static void
-become(Relation rel, CrmCaller *caller, int security)
-{
-	GetUserIdAndSecContext(&caller->role, &caller->security);
-	SetUserIdAndSecContext(rel->rd_rel->relowner, caller->security | security);
-	caller->gucs = NewGUCNestLevel();
-}
-
 void
 crm_become_owner(Relation rel, CrmCaller *caller)
 {
-	become(rel, caller, SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-}
-
-void
-crm_become_owner_of_code(Relation rel, CrmCaller *caller)
-{
 	int			security = SECURITY_NOFORCE_RLS;
 
-	if (rel->rd_rel->relowner != GetUserId())
+	GetUserIdAndSecContext(&caller->role, &caller->security);
+	caller->gucs = NewGUCNestLevel();
+	if (rel->rd_rel->relowner != caller->role)
+	{
 		security |= SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION;
-	become(rel, caller, security);
+		(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	}
+	SetUserIdAndSecContext(rel->rd_rel->relowner, caller->security | security);
 }
 
 void

@@ -17,14 +17,14 @@ typedef struct CrmCaller
 	int			gucs;			/* nesting level of settings */
 } CrmCaller;
 
-/* For statements that run no code of the user's: policies do not hide rows from them. */
-extern void crm_become_owner(Relation rel, CrmCaller *caller);
-
 /*
- * For those that do, as their triggers fire. If the table is not the caller's,
- * that code is kept from leaving anything behind that would run as the caller.
+ * Policies do not hide rows from the owner. What lies on the table may be code of
+ * his: triggers, checks, functions that even a SELECT calls while it is planned. If
+ * the table is not the caller's, neither harms the other: that code finds names in
+ * pg_catalog only, whatever the caller's search_path, and leaves nothing behind that
+ * would run as the caller, such as a deferred trigger.
  */
-extern void crm_become_owner_of_code(Relation rel, CrmCaller *caller);
+extern void crm_become_owner(Relation rel, CrmCaller *caller);
 
 extern void crm_become_caller(const CrmCaller *caller);
 

@@ -161,7 +161,7 @@ refresh_table(Relation rel, const char *workflow, List *states)
 
 	if (door->status_until == InvalidAttrNumber && door->open_status == InvalidAttrNumber)
 		return;
-	crm_become_owner_of_code(rel, &caller);
+	crm_become_owner(rel, &caller);
 	update_rows(rel, door, workflow, states);
 	crm_become_caller(&caller);
 }

@@ -9,6 +9,9 @@
  *
  * A row whose timers may not come, as their guards do not hold or something
  * raises an error, is put off, so that it is not in the way of the others.
+ *
+ * Nobody names the tables to be looked at, and whoever makes a table may have code
+ * on it. So each is dealt with as its owner, not as the runner, who may be a superuser.
  */
 #include "crm.h"
 
@@ -30,6 +33,7 @@
 #include "catalog.h"
 #include "door.h"
 #include "key.h"
+#include "owner.h"
 #include "target.h"
 
 PG_FUNCTION_INFO_V1(crm_run_timers);
@@ -49,6 +53,16 @@ typedef struct TimedTable
 	CrmStep    *current;		/* when they are taken one by one */
 } TimedTable;
 
+/* Whether the current role may take steps of the table's rows */
+static bool
+may_update_status(Relation rel, const Door *door)
+{
+	Oid			relid = RelationGetRelid(rel);
+
+	return pg_class_aclcheck(relid, GetUserId(), ACL_UPDATE) == ACLCHECK_OK ||
+		pg_attribute_aclcheck(relid, door->status, GetUserId(), ACL_UPDATE) == ACLCHECK_OK;
+}
+
 /* Leaves table->due NULL if the table has no timers. */
 static void
 open_due(void *arg)
@@ -59,21 +73,26 @@ open_due(void *arg)
 	Datum		values[1] = {TimestampTzGetDatum(table->moment)};
 	SPIPlanPtr	plan;
 	char	   *sql;
+	CrmCaller	caller;
 
 	table->door = crm_door_get(table->rel);
 	if (table->door->status_until == InvalidAttrNumber)
 		return;
+	if (!may_update_status(table->rel, table->door))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(table->rel));
 	key = pstrdup(quote_identifier(NameStr(table->door->key_name)));
 	sql = psprintf("SELECT %s FROM %s WHERE status_until OPERATOR(pg_catalog.<=) $1 ORDER BY status_until"
 				   " FOR NO KEY UPDATE SKIP LOCKED", key, crm_relation_name(table->rel));
+	crm_become_owner(table->rel, &caller);
 	/* the first rows soon, by the index: not all that are due are wanted */
 	plan = SPI_prepare_cursor(sql, 1, types, CURSOR_OPT_FAST_PLAN | CURSOR_OPT_NO_SCROLL);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	table->due = SPI_cursor_open(NULL, plan, values, NULL, false);
+	crm_become_caller(&caller);
 }
 
-/* Whether the current role may take any step of the table's rows */
+/* Whether the current role may update anything of the table, which is not locked yet */
 static bool
 may_update(Oid relid)
 {
@@ -128,7 +147,7 @@ open_tables(TimestampTz moment)
 				 errmsg("permission denied to run timers"),
 				 errdetail("Role \"%s\" may update no table with a workflow.",
 						   GetUserNameFromId(GetUserId(), false)),
-				 errhint("It needs SELECT and UPDATE of the status, as for steps by hand.")));
+				 errhint("It needs UPDATE of the status, as for steps by hand.")));
 	return tables;
 }
 
@@ -207,9 +226,10 @@ take_one_by_one(TimedTable *table)
  * crm_run_timers(max integer DEFAULT 1000) returns integer
  *
  * Takes the timers ("after 14 days") that are due when the statement begins, in
- * all tables with a column status_until whose rows the caller may update, and
- * returns how many steps that were. max bounds the number of rows that are looked
- * at. Each step is recorded as an event named by the label of its edge, with the actor
+ * all tables with a column status_until whose status the caller may update, and
+ * returns how many steps that were. The steps are taken with the rights of the
+ * table's owner: policies hide no rows from them, guards and triggers run as him. max
+ * bounds the number of rows that are looked at. Each step is recorded as an event named by the label of its edge, with the actor
  * "timer". Rows that somebody else has locked are left out. A row whose guards do
  * not hold is looked at again when its next timer comes, or in an hour, or once it has
  * changed; so is one that raises an error, with a WARNING.
@@ -250,11 +270,16 @@ crm_run_timers(PG_FUNCTION_ARGS)
 		foreach(lc, tables)
 		{
 			TimedTable *table = lfirst(lc);
+			CrmCaller	runner;
 
 			if (table->due == NULL || left == 0)
 				continue;
 			MemoryContextReset(rows);
+			crm_become_owner(table->rel, &runner);
 			fetch_steps(table, left);
+			if (table->nsteps > 0 && crm_attempt(take_all, table) != NULL)
+				take_one_by_one(table);
+			crm_become_caller(&runner);
 			if (table->nsteps == 0)
 			{
 				SPI_cursor_close(table->due);
@@ -262,8 +287,6 @@ crm_run_timers(PG_FUNCTION_ARGS)
 				continue;
 			}
 			any_left = true;
-			if (crm_attempt(take_all, table) != NULL)
-				take_one_by_one(table);
 			for (int i = 0; i < table->nsteps; i++)
 			{
 				if (table->steps[i].resolved)

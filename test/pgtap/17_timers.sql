@@ -3,7 +3,7 @@ SET client_min_messages = error; -- the warnings of failed timers
 \set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(98);
+SELECT plan(97);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 
@@ -290,23 +290,23 @@ CREATE OPERATOR evil.< (LEFTARG = timestamptz, RIGHTARG = timestamptz, FUNCTION 
 SET LOCAL search_path = evil, public, pg_temp, pg_catalog;
 SELECT public.crm_run_timers(1) AS steps \gset
 SET LOCAL search_path = public;
-SELECT is(:steps, 1, 'UPDATE (status) and SELECT are enough, whatever the search_path');
+SELECT is(:steps, 1, 'UPDATE (status) is enough, whatever the search_path');
 RESET ROLE;
 ALTER TABLE crm.orders ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON crm.orders TO crm_test_scheduler USING (id <> 3);
 SET LOCAL ROLE crm_test_scheduler;
-SELECT is(crm_run_timers(), 2, 'a policy hides rows');
+SELECT is(crm_run_timers(), 3, 'a policy does not stop the clock');
 SELECT throws_ok('SELECT 1 FROM crm.order_timers', '42501', NULL, 'the lists show what one may see');
 RESET ROLE;
 ALTER TABLE crm.orders DISABLE ROW LEVEL SECURITY;
-SELECT is((SELECT string_agg(id::text, ' ') FROM crm.orders WHERE status = 'waiting'), '3', 'the hidden one waits');
+SELECT pg_temp.place('waiting', '1 day', id => 5) \g /dev/null
 CREATE ROLE crm_test_designer;
 GRANT USAGE ON SCHEMA crm TO crm_test_designer;
 GRANT SELECT, UPDATE ON crm.workflows TO crm_test_designer;
 SET LOCAL ROLE crm_test_designer;
 UPDATE crm.workflows SET definition = replace(definition::text, 'after 7 days', 'after 9 days')::crm_workflow WHERE name = 't';
 RESET ROLE;
-SELECT is((SELECT status_until - status_since FROM crm.orders WHERE id = 3), '9 days', 'who may change a workflow changes its timers, without rights on the orders');
+SELECT is((SELECT status_until - status_since FROM crm.orders WHERE id = 5), '9 days', 'who may change a workflow changes its timers, without rights on the orders');
 SELECT throws_ok('SELECT crm_refresh_state_columns()', '39P01', 'function crm_refresh_state_columns() was not called as the trigger that it is for', 'a trigger function is no function to call');
 SET TRANSACTION READ ONLY;
 SELECT throws_ok('SELECT crm_run_timers()', '25006', 'cannot execute crm_run_timers() in a read-only transaction', 'not in a read-only transaction');

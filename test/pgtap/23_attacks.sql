@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(45);
+SELECT plan(50);
 
 CREATE SCHEMA crm_test;
 CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -128,6 +128,44 @@ SELECT is(pg_temp.said($$UPDATE crm.workflows SET definition = E'[*] --> z\nz --
 SELECT matches(pg_temp.detail($$UPDATE crm.workflows SET definition = E'[*] --> z\nz --> [*]' WHERE name = 'sale'$$), 'crm_test.t: 1 in "a"', 'its rows are told of');
 ALTER TABLE crm_test.t DROP CONSTRAINT t_pkey;
 SELECT matches(pg_temp.said($$UPDATE crm.workflows SET definition = E'[*] --> z\nz --> [*]' WHERE name = 'sale'$$), '^42P16 table crm_test.t has no primary key', 'one that is broken is named');
+
+DROP TABLE crm_test.t;
+
+-- Traps for who changes a process or runs timers: tables that follow it, with code on them
+INSERT INTO crm.workflows (name, definition) VALUES ('timed', E'[*] --> a\na --> b : after 1 day\na --> c : go\nb --> [*]\nc --> [*]');
+CREATE ROLE crm_test_trapper;
+CREATE SCHEMA trap AUTHORIZATION crm_test_trapper;
+SET LOCAL ROLE crm_test_trapper;
+CREATE TABLE trap.t (id bigint PRIMARY KEY, status text NOT NULL, status_since timestamptz NOT NULL, version integer NOT NULL, status_until timestamptz,
+    ran_as text, path text);
+CREATE TRIGGER door BEFORE INSERT OR UPDATE ON trap.t FOR EACH ROW EXECUTE FUNCTION public.crm_enforce_workflow('status', 'timed');
+CREATE FUNCTION trap.spy() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+    NEW.ran_as := current_user; NEW.path := current_setting('search_path');
+    PERFORM set_config('role', 'none', true);
+    RETURN NEW;
+EXCEPTION WHEN insufficient_privilege THEN RETURN NEW; END$$;
+CREATE TRIGGER a_trap BEFORE UPDATE ON trap.t FOR EACH ROW EXECUTE FUNCTION trap.spy();
+GRANT UPDATE ON trap.t TO PUBLIC;
+INSERT INTO trap.t (id, status, status_since) VALUES (1, 'a', now() - interval '2 days');
+RESET ROLE;
+SELECT is(crm_run_timers(), 1, 'timers run on a table that anybody has made');
+SELECT results_eq('SELECT status, ran_as, path FROM trap.t', $$VALUES ('b', 'crm_test_trapper', 'pg_catalog, pg_temp')$$, 'as its owner, whoever runs them');
+SELECT is(current_user, session_user, 'the runner is himself again');
+SET LOCAL ROLE crm_test_trapper;
+CREATE FUNCTION trap.later() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TABLE trap.fuse (lit boolean);
+CREATE CONSTRAINT TRIGGER later AFTER INSERT ON trap.fuse INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION trap.later();
+CREATE FUNCTION trap.light() RETURNS integer LANGUAGE plpgsql AS $$BEGIN
+    IF current_setting('trap.armed', true) = 'yes' THEN INSERT INTO trap.fuse VALUES (true); END IF;
+    RETURN 1; END$$;
+CREATE FUNCTION trap.innocent(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$DECLARE n integer; BEGIN EXECUTE 'SELECT trap.light()' INTO n; RETURN n; END$$;
+CREATE STATISTICS trap.wanted ON id, (trap.innocent(1)) FROM trap.t; -- whoever plans a query computes that
+SET LOCAL trap.armed = 'yes';
+RESET ROLE;
+SELECT is(pg_temp.said($$UPDATE crm.workflows SET definition = E'[*] --> a\na --> b : after 1 day\nb --> [*]' WHERE name = 'timed'$$),
+    '42501 cannot fire deferred trigger within security-restricted operation', 'a look at a table leaves no code behind that would run as who looks');
+SET LOCAL trap.armed = 'no';
+SELECT is(pg_temp.said($$UPDATE crm.workflows SET definition = E'[*] --> a\na --> b : after 1 day\nb --> [*]' WHERE name = 'timed'$$), 'done', 'without such code it is done');
 
 SELECT * FROM finish();
 ROLLBACK;
