@@ -363,12 +363,14 @@ total_line(CrmTotalsChange *change, const AttrNumber *numbers, TupleTableSlot *l
 		crm_check_editable(crm_totals_orders(change), order_row);
 	if (!order->exists)
 		return;
+	order->lines_changed = true;
 	order->line_count += sign;
 	crm_totals_add(change, order, CRM_DISCOUNT,
 				   slot_getattr(line, numbers[LINE_DISCOUNT], &isnull), sign);
 	crm_totals_add(change, order, CRM_TAX,
 				   slot_getattr(line, numbers[LINE_TAX], &isnull), sign);
-	crm_totals_add_amount(change, order, slot_getattr(line, numbers[LINE_AMOUNT], &isnull), sign);
+	crm_totals_add(change, order, CRM_TOTAL,
+				   slot_getattr(line, numbers[LINE_AMOUNT], &isnull), sign);
 }
 
 /* Read a transition table from its begin, beside whoever else does */

@@ -136,6 +136,7 @@ read_totals(CrmTotalsChange *change, CrmOrderTotals *order)
 	for (int i = 0; i < CRM_NSUMS; i++)
 		order->sums[i] = crm_cents(crm_get_not_null(change->rel, row, change->attributes[FIRST_SUM + i]));
 	order->refunded_before = order->sums[CRM_REFUNDED];
+	order->lines_changed = false;
 	order->placed = crm_placement_of(order->order_id);
 	if (order->placed)
 	{
@@ -227,20 +228,6 @@ convert(int64 order_id, Datum amount, Numeric rate)
 	return crm_cents(converted);
 }
 
-void
-crm_totals_add_amount(CrmTotalsChange *change, CrmOrderTotals *order, Datum amount, int sign)
-{
-	MemoryContext caller = MemoryContextSwitchTo(change->scratch);
-	int64		cents = crm_cents(amount);
-
-	add_cents(order, CRM_TOTAL, cents, sign);
-	if (order->rate != NULL)
-		cents = convert(order->order_id, amount, order->rate);
-	add_cents(order, CRM_REPORTING_TOTAL, cents, sign);
-	MemoryContextSwitchTo(caller);
-	MemoryContextReset(change->scratch);
-}
-
 /* Of CHECK orders_payment_status_follows_the_sums the other half */
 static const char *
 payment_status(const CrmOrderTotals *order)
@@ -256,6 +243,45 @@ payment_status(const CrmOrderTotals *order)
 	if (paid == total && order->line_count > 0)
 		return "paid";
 	return paid > 0 ? "partial" : "unpaid";
+}
+
+/*
+ * What the lines come to at that rate; the order is locked. Each line is rounded by
+ * itself, so that the sums over lines add up, whatever they are grouped by. Always
+ * summed up anew: a statement may write lines, change the rate, and write more lines.
+ */
+static Datum
+reporting_total(int64 order_id, Datum rate)
+{
+	static const char *const sql = "SELECT coalesce(pg_catalog.sum(pg_catalog.round(amount OPERATOR(pg_catalog.*) $2, 2)), 0)"
+		" FROM " CRM_SCHEMA ".order_lines WHERE order_id OPERATOR(pg_catalog.=) $1";
+	Oid			types[2] = {INT8OID, NUMERICOID};
+	Datum		values[2] = {Int64GetDatum(order_id), rate};
+	Relation	lines = table_open(crm_table_oid("order_lines"), AccessShareLock);
+	MemoryContext caller_context = CurrentMemoryContext;
+	MemoryContext spi_context;
+	Oid			caller;
+	int			security;
+	bool		isnull;
+	Datum		result;
+
+	GetUserIdAndSecContext(&caller, &security);
+	SetUserIdAndSecContext(lines->rd_rel->relowner,
+						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	SPI_connect();
+	if (SPI_execute_plan(crm_plan(sql, 2, types), values, NULL, false, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "unexpected result of a SELECT");
+	result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	spi_context = MemoryContextSwitchTo(caller_context);
+	result = NumericGetDatum(DatumGetNumericCopy(result));
+	MemoryContextSwitchTo(spi_context);
+	SPI_finish();
+	SetUserIdAndSecContext(caller, security);
+	table_close(lines, NoLock);
+	if (DatumGetBool(DirectFunctionCall2(numeric_ge, result, from_cents(TOO_LARGE))))
+		refuse_too_large(order_id, CRM_REPORTING_TOTAL);
+	return result;
 }
 
 /* The values of the kept columns, after a look at them */
@@ -395,6 +421,9 @@ crm_totals_write(CrmTotalsChange *change)
 
 		if (!order->exists)
 			continue;
+		if (order->lines_changed)
+			order->sums[CRM_REPORTING_TOTAL] = order->rate == NULL ? order->sums[CRM_TOTAL] :
+				crm_cents(reporting_total(order->order_id, NumericGetDatum(order->rate)));
 		/* as it was placed; this transaction has just written it */
 		if (order->placed && order->line_count == order->placed_count &&
 			memcmp(order->sums, order->placed_sums, sizeof(order->sums)) == 0)
@@ -546,41 +575,6 @@ start_totals(Relation rel, HeapTuple tuple)
 		heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), n, numbers, values, nulls);
 }
 
-/* What the lines come to at another rate; the order is locked. */
-static Datum
-reporting_total(int64 order_id, Datum rate)
-{
-	static const char *const sql = "SELECT coalesce(pg_catalog.sum(pg_catalog.round(amount OPERATOR(pg_catalog.*) $2, 2)), 0)"
-		" FROM " CRM_SCHEMA ".order_lines WHERE order_id OPERATOR(pg_catalog.=) $1";
-	Oid			types[2] = {INT8OID, NUMERICOID};
-	Datum		values[2] = {Int64GetDatum(order_id), rate};
-	Relation	lines = table_open(crm_table_oid("order_lines"), AccessShareLock);
-	MemoryContext caller_context = CurrentMemoryContext;
-	MemoryContext spi_context;
-	Oid			caller;
-	int			security;
-	bool		isnull;
-	Datum		result;
-
-	GetUserIdAndSecContext(&caller, &security);
-	SetUserIdAndSecContext(lines->rd_rel->relowner,
-						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	SPI_connect();
-	if (SPI_execute_plan(crm_plan(sql, 2, types), values, NULL, false, 1) != SPI_OK_SELECT ||
-		SPI_processed != 1)
-		elog(ERROR, "unexpected result of a SELECT");
-	result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	spi_context = MemoryContextSwitchTo(caller_context);
-	result = NumericGetDatum(DatumGetNumericCopy(result));
-	MemoryContextSwitchTo(spi_context);
-	SPI_finish();
-	SetUserIdAndSecContext(caller, security);
-	table_close(lines, NoLock);
-	if (DatumGetBool(DirectFunctionCall2(numeric_ge, result, from_cents(TOO_LARGE))))
-		refuse_too_large(order_id, CRM_REPORTING_TOTAL);
-	return result;
-}
-
 static HeapTuple
 keep_totals(Relation rel, HeapTuple old, HeapTuple new)
 {
@@ -610,7 +604,11 @@ keep_totals(Relation rel, HeapTuple old, HeapTuple new)
 		DatumGetBool(DirectFunctionCall2(numeric_le, rates[1], NumericGetDatum(int64_to_numeric(0)))) ||
 		numeric_is_nan(DatumGetNumeric(rates[1])) || numeric_is_inf(DatumGetNumeric(rates[1])))
 		return new;
-	total = reporting_total(DatumGetInt64(id), rates[1]);
+	/* at rate 1 it is the total, which does not hold yet what the statement that is running writes */
+	if (is_number(DatumGetNumeric(rates[1]), 1))
+		total = crm_get(new, crm_column(rel, "total", NUMERICOID), rel, &total_is_null);
+	else
+		total = reporting_total(DatumGetInt64(id), rates[1]);
 	return heap_modify_tuple_by_cols(new, RelationGetDescr(rel), 1, &number, &total, &total_is_null);
 }
 

@@ -33,6 +33,7 @@ typedef struct CrmOrderTotals
 	bool		placed;			/* its totals were written with the order (placement.h) */
 	int64		placed_count;
 	int64		placed_sums[CRM_NSUMS];
+	bool		lines_changed;
 	Numeric		rate;			/* exchange rate; NULL if it is 1 */
 } CrmOrderTotals;
 
@@ -55,9 +56,6 @@ extern int64 crm_cents(Datum amount);
 
 /* Add an amount to a sum, or take it off: sign is 1 or -1. */
 extern void crm_totals_add(CrmTotalsChange *change, CrmOrderTotals *order, CrmSum sum, Datum amount, int sign);
-
-/* Add the amount of a line to both totals. */
-extern void crm_totals_add_amount(CrmTotalsChange *change, CrmOrderTotals *order, Datum amount, int sign);
 
 /* No order has lines any more, or none payments. */
 extern void crm_totals_clear_lines(void);

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(74);
+SELECT plan(78);
 
 CREATE ROLE crm_test_clerk;
 GRANT USAGE ON SCHEMA crm TO crm_test_clerk;
@@ -226,6 +226,18 @@ UPDATE crm.orders SET exchange_rate = 0.5 WHERE id = 81;
 SELECT is_empty('SELECT * FROM pg_temp.wrong()', 'but one that the order is given does');
 UPDATE crm.orders SET currency = 'JPY' WHERE id = 81;
 SELECT is((SELECT concat_ws(' ', exchange_rate, total, reporting_total) FROM crm.orders WHERE id = 81), '5 3.03 15.15', 'another currency has its own rate');
+-- A statement that writes lines and changes the rate
+WITH l AS (INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (81, 1, 1, 100) RETURNING order_id)
+UPDATE crm.orders SET exchange_rate = 2 WHERE id = (SELECT order_id FROM l);
+SELECT is((SELECT concat_ws(' ', total, reporting_total) FROM crm.orders WHERE id = 81), '103.03 206.06', 'a line first, then another rate');
+WITH o AS (UPDATE crm.orders SET exchange_rate = 3 WHERE id = 81 RETURNING id)
+INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) SELECT id, 1, 1, 100 FROM o;
+SELECT is((SELECT concat_ws(' ', total, reporting_total) FROM crm.orders WHERE id = 81), '203.03 609.09', 'another rate first, then a line');
+CREATE FUNCTION pg_temp.revalue(numeric) RETURNS numeric LANGUAGE plpgsql AS $$BEGIN UPDATE crm.orders SET exchange_rate = $1 WHERE id = 81; RETURN 100; END$$;
+INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) SELECT 81, 1, 1, CASE n WHEN 2 THEN pg_temp.revalue(4) ELSE 100 END FROM generate_series(1, 3) n;
+SELECT is((SELECT concat_ws(' ', total, reporting_total) FROM crm.orders WHERE id = 81), '503.03 2012.12', 'another rate between the lines');
+INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) SELECT 81, 1, 1, CASE n WHEN 2 THEN pg_temp.revalue(1) ELSE 100 END FROM generate_series(1, 2) n;
+SELECT is((SELECT concat_ws(' ', total, reporting_total) FROM crm.orders WHERE id = 81), '703.03 703.03', 'or none any more');
 
 -- The end of orders and lines
 ALTER TABLE crm.order_events DISABLE TRIGGER USER;
