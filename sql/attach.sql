@@ -1,11 +1,13 @@
--- A workflow on a table of the user's own: done once, by the owner of the table (or with his rights).
---
+-- A workflow on a table of the user's own: done once, by the owner of the table, or in his name (src/attach.c).
+CREATE FUNCTION @extschema@.crm_attach_workflow(relation regclass, status_column name, workflow text) RETURNS regclass
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
 -- Attach makes two triggers on the table, and a history beside it. Errors: 22004 for a null, 0A000 unless at READ
 -- COMMITTED, 42P01, 42809 for what is no table of its own (a view, a partition, a parent by inheritance), 42501 for who is not the owner,
 -- 42710 if it has a workflow, 42P16 for a key that does not fit, 42703 and 42804 for columns that do not, SL009 if
 -- there is no such workflow, 42704 if a guard of it is missing, SL007 for rows with a status that it does not have,
 -- 55000 for a version that counts something else, 22008 for an infinite status_since, 42P07 for a name that is taken.
-CREATE FUNCTION @extschema@.crm_attach_workflow(relation regclass, status_column name, workflow text) RETURNS regclass
+CREATE FUNCTION @extschema@.crm_attach_workflow_as_owner(relation regclass, status_column name, workflow text) RETURNS regclass
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET row_security = off -- a row that a policy hid would be left without history: rather an error
@@ -15,7 +17,6 @@ DECLARE
     enforcer   constant regproc := '@extschema@.crm_enforce_workflow';
     recorder   constant regproc := '@extschema@.crm_record_event';
     protector  constant regproc := '@extschema@.crm_protect_history';
-    caller     constant text := current_setting('role');
     target     record;  -- the table, as the catalogue has it
     table_name text;    -- quoted, with its schema
     definition @extschema@.crm_workflow;
@@ -137,11 +138,6 @@ BEGIN
                 HINT    = 'Insert it there, with this table as its relation.';
         END IF;
     END LOOP;
-
-    -- From here on as the owner: what lies on the table (triggers, checks) is code that a superuser should not run.
-    IF pg_get_userbyid(target.relowner) <> current_user THEN
-        PERFORM set_config('role', pg_get_userbyid(target.relowner), true);
-    END IF;
 
     -- Columns that the two triggers keep. A default that is no volatile function costs no rewrite of the table.
     moment := clock_timestamp();
@@ -266,7 +262,7 @@ BEGIN
                     FROM %5$s t LEFT JOIN %1$s e ON e.%2$I = t.%3$I AND e.seq = t.version - 1
                     WHERE NOT EXISTS (SELECT FROM %1$s x WHERE x.%2$I = t.%3$I AND x.seq = t.version)',
                    events, event_key, key.attname, status_column, table_name)
-    USING initial, CASE caller WHEN 'none' THEN session_user::text ELSE caller END, workflow_version;
+    USING initial, coalesce(nullif(current_setting('role'), 'none'), session_user), workflow_version;
 
     -- From here on the door is shut.
     EXECUTE format('ALTER TABLE %s ALTER COLUMN %2$I SET NOT NULL, ALTER COLUMN %2$I DROP DEFAULT,
@@ -304,9 +300,6 @@ BEGIN
         END IF;
         EXECUTE format('UPDATE %1$s SET %2$I = %2$I WHERE %2$I = ANY ($1) OR status_until IS NOT NULL', table_name, status_column)
         USING (SELECT array_agg(t.from_state) FROM @extschema@.crm_transitions(definition) t WHERE t.after IS NOT NULL);
-    END IF;
-    IF current_setting('role') <> caller THEN
-        PERFORM set_config('role', caller, true);
     END IF;
     RETURN events;
 END
@@ -365,5 +358,7 @@ $crm_detach_workflow$;
 
 COMMENT ON FUNCTION @extschema@.crm_attach_workflow(regclass, name, text) IS
     'Puts the status column of a table under a workflow, with an event table beside it, whose name it returns; for the owner of the table';
+COMMENT ON FUNCTION @extschema@.crm_attach_workflow_as_owner(regclass, name, text) IS
+    'What crm_attach_workflow() does, with the rights of the current role, which must own the table';
 COMMENT ON FUNCTION @extschema@.crm_detach_workflow(regclass) IS
     'Takes the workflow of a table away; data and history stay; for the owner of the table';

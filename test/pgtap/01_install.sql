@@ -64,7 +64,7 @@ SELECT set_eq($$
           'crm_advance(regclass,text,text,text,text,integer)', 'crm_available_events(regclass,bigint)',
           'crm_available_events(regclass,uuid)', 'crm_available_events(regclass,text)', 'crm_force(regclass,bigint,text,text)',
           'crm_force(regclass,uuid,text,text)', 'crm_force(regclass,text,text,text)',
-          'crm_attach_workflow(regclass,name,text)', 'crm_detach_workflow(regclass)',
+          'crm_attach_workflow(regclass,name,text)', 'crm_attach_workflow_as_owner(regclass,name,text)', 'crm_detach_workflow(regclass)',
           'crm_place_order(bigint,jsonb,text,text,text,numeric,text,text,timestamp with time zone,jsonb,text)',
           'crm_record_payment(bigint,numeric,text,text,text,text,text)', 'crm_record_refund(bigint,numeric,text,text,text,text,text)',
           'crm_keep_totals()', 'crm_check_order_line()', 'crm_total_order_lines()', 'crm_check_payment()', 'crm_total_payments()', 'crm_protect_ledger()',
@@ -116,13 +116,13 @@ SELECT is_empty($$
 SELECT results_eq($$
     SELECT objid::regproc::text FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
     JOIN pg_language l ON l.oid = prolang WHERE l.lanname NOT IN ('c', 'internal', 'sql') ORDER BY 1$$,
-    ARRAY['crm_attach_workflow', 'crm_create_tables', 'crm_detach_workflow'], 'what is done once, by an owner, is in PL/pgSQL');
+    ARRAY['crm_attach_workflow_as_owner', 'crm_create_tables', 'crm_detach_workflow'], 'what is done once, by an owner, is in PL/pgSQL');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
     WHERE p.prosecdef OR p.proleakproof$$, 'no function is SECURITY DEFINER or LEAKPROOF');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_run_timers', 'crm_place_order', 'crm_record_payment', 'crm_record_refund', 'crm_customer_timeline', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_detach_workflow', 'crm_create_tables')
+    WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_run_timers', 'crm_place_order', 'crm_record_payment', 'crm_record_refund', 'crm_customer_timeline', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_attach_workflow_as_owner', 'crm_detach_workflow', 'crm_create_tables')
     AND p.proname NOT IN ('crm_funnel_step', 'crm_funnel_reached') -- calendar days are those of the time zone
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('i', 's')$$,
     'what is about workflows as values is immutable and parallel safe');
@@ -132,7 +132,7 @@ SELECT is_empty($$
     'and strict');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
-    WHERE (p.prorettype = 'trigger'::regtype OR p.proname IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_force', 'crm_force_order', 'crm_run_timers', 'crm_place_order', 'crm_record_payment', 'crm_record_refund', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_detach_workflow', 'crm_create_tables'))
+    WHERE (p.prorettype = 'trigger'::regtype OR p.proname IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_force', 'crm_force_order', 'crm_run_timers', 'crm_place_order', 'crm_record_payment', 'crm_record_refund', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_attach_workflow_as_owner', 'crm_detach_workflow', 'crm_create_tables'))
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('v', 'u')$$,
     'everything else is volatile and parallel unsafe');
 SELECT is_empty($$

@@ -321,7 +321,14 @@ SELECT throws_ok($$SELECT crm_detach_workflow('secrets') FROM set_config('role',
     'a workflow is detached from table public.secrets by its owner only', 'nor may take the workflow away');
 CREATE TABLE by_owner (id integer PRIMARY KEY, status text, who text);
 INSERT INTO by_owner VALUES (1);
-CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN new.who := current_user; RETURN new; END';
+CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+    new.who := current_user;
+    PERFORM set_config('role', 'none', true);
+    new.who := 'the caller, by RESET ROLE';
+    RETURN new;
+EXCEPTION WHEN insufficient_privilege OR invalid_parameter_value THEN
+    RETURN new;
+END$$;
 CREATE TRIGGER spy BEFORE UPDATE ON by_owner FOR EACH ROW EXECUTE FUNCTION spy();
 ALTER TABLE by_owner OWNER TO crm_test_owner;
 SELECT lives_ok($$SELECT crm_attach_workflow('by_owner', 'status', 'ticket')$$, 'a superuser attaches');
