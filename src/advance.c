@@ -115,7 +115,8 @@ update_by_statement(Relation rel, const Door *door, CrmStep *step)
 
 	SPI_connect();
 	result = SPI_execute_plan(advance_plan(rel, door), values, NULL, false, 0);
-	if (result != SPI_OK_UPDATE)
+	/* the latter if a rule has replaced it by nothing */
+	if (result != SPI_OK_UPDATE && result != SPI_OK_REWRITTEN)
 		elog(ERROR, "unexpected result of an UPDATE: %s", SPI_result_code_string(result));
 	nrows = SPI_processed;
 	SPI_finish();
@@ -209,9 +210,9 @@ crm_refuse_suppressed(const Door *door, Datum key)
 	ereport(ERROR,
 			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 			 errmsg("%s was not advanced", crm_row_name(door, key)),
-			 errdetail("Another BEFORE trigger of table %s has suppressed the update.",
+			 errdetail("Another BEFORE trigger or a rule of table %s has suppressed the update.",
 					   crm_table_name(door)),
-			 errhint("Look at the triggers of the table; one of them returns NULL.")));
+			 errhint("Look at the triggers and rules of the table; a trigger that returns NULL suppresses a row.")));
 }
 
 static void

@@ -389,7 +389,8 @@ write_as_owner(Relation orders, int (*update) (Datum **values, int n), Datum **v
 		writing_depth = crm_trigger_depth() + 1;
 		SPI_connect();
 		result = update(values, n);
-		if (result != SPI_OK_UPDATE)
+		/* the latter if a rule has replaced it by nothing */
+		if (result != SPI_OK_UPDATE && result != SPI_OK_REWRITTEN)
 			elog(ERROR, "unexpected result of an UPDATE: %s", SPI_result_code_string(result));
 		nrows = SPI_processed;
 		SPI_finish();

@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION crm;
 BEGIN;
-SELECT plan(9);
+SELECT plan(11);
 
 INSERT INTO crm.customers (id, name) VALUES (1, 'Éva Nagy');
 INSERT INTO crm.orders (id, customer_id) SELECT n, 1 FROM generate_series(1, 9) n;
@@ -58,6 +58,12 @@ CREATE TRIGGER on_status AFTER UPDATE OF status ON crm.orders FOR EACH ROW EXECU
 SELECT crm_advance_order(4, 'submit') \g /dev/null
 SELECT bag_eq('SELECT what FROM crm_test.fired', $$VALUES ('AFTER ROW')$$, 'triggers of the column too');
 DROP TRIGGER on_status ON crm.orders;
+
+-- A rule that swallows updates
+CREATE RULE swallow AS ON UPDATE TO crm.orders DO INSTEAD NOTHING;
+SELECT throws_ok('SELECT crm_advance_order(6, ''cancel'')', '09000', 'order 6 was not advanced', 'a rule that swallows a step');
+SELECT throws_ok('INSERT INTO crm.payments (order_id, amount) VALUES (6, 1)', '09000', 'the totals of orders were not written', 'or totals');
+DROP RULE swallow ON crm.orders;
 
 -- A second trigger with our function could say something else of the table.
 CREATE TRIGGER aaa BEFORE UPDATE ON crm.orders FOR EACH ROW WHEN (false) EXECUTE FUNCTION crm_enforce_workflow('reference');
