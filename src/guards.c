@@ -325,12 +325,27 @@ crm_guard_holds(Relation rel, TupleTableSlot *row, const char *workflow,
 }
 
 /*
+ * A guard runs with the rights of whoever takes a step, as a CHECK constraint does, and
+ * so it is for the same role to make: to write rows of crm.guards is not enough.
+ */
+static void
+check_owner(Relation rel)
+{
+	if (!crm_owns_relation(RelationGetRelid(rel), GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("a guard for table %s is written by the owner of the table only", crm_relation_name(rel)),
+				 errdetail("Role \"%s\" does not own the table.", GetUserNameFromId(GetUserId(), false)),
+				 errhint("Ask role \"%s\".", GetUserNameFromId(rel->rd_rel->relowner, false))));
+}
+
+/*
  * crm_check_guard() returns trigger
  *
  * BEFORE INSERT OR UPDATE row trigger of crm.guards: the condition must be one
- * that the table can have. Errors: those of PostgreSQL's parser, 42P17 for what is
- * no condition, 42809 for a relation without columns of its own, 39P01 if not
- * called as such a trigger.
+ * that the table can have, and comes from the owner of the table. Errors: those of
+ * PostgreSQL's parser, 42P17 for what is no condition, 42501 for another role, 42809
+ * for a relation without columns of its own, 39P01 if not called as such a trigger.
  */
 Datum
 crm_check_guard(PG_FUNCTION_ARGS)
@@ -366,6 +381,7 @@ crm_check_guard(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("%s is not a table", crm_relation_name(rel)),
 				 errhint("A guard is a condition over the rows of a table with a status.")));
+	check_owner(rel);
 	names.condition = TextDatumGetCString(values[2]);
 	(void) analyse_condition(rel, RelationGetRelationName(rel), names.condition);
 	relation_close(rel, AccessShareLock);

@@ -194,9 +194,12 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 						crm_table_name(door), crm_relation_name(history)),
 				 errhint("Give both tables the same owner.")));
 
-	/* As foreign-key triggers do: what the row sets off runs as the owner. */
+	/*
+	 * As foreign-key triggers do: what the row sets off runs as the owner of the
+	 * event table, who put it there.
+	 */
 	GetUserIdAndSecContext(&caller, &security);
-	SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(history->rd_rel->relowner, security | SECURITY_LOCAL_USERID_CHANGE);
 
 	estate = CreateExecutorState();
 	info = makeNode(ResultRelInfo);

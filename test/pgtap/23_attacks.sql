@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(50);
+SELECT plan(54);
 
 CREATE SCHEMA crm_test;
 CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -166,6 +166,28 @@ SELECT is(pg_temp.said($$UPDATE crm.workflows SET definition = E'[*] --> a\na --
     '42501 cannot fire deferred trigger within security-restricted operation', 'a look at a table leaves no code behind that would run as who looks');
 SET LOCAL trap.armed = 'no';
 SELECT is(pg_temp.said($$UPDATE crm.workflows SET definition = E'[*] --> a\na --> b : after 1 day\nb --> [*]' WHERE name = 'timed'$$), 'done', 'without such code it is done');
+
+-- Code that a guard calls runs as whoever takes the step: the right to write guards is not one to plant it
+GRANT SELECT, INSERT, UPDATE ON crm.guards TO crm_test_trapper;
+GRANT USAGE ON SCHEMA crm TO crm_test_trapper;
+SET LOCAL ROLE crm_test_trapper;
+SELECT is(pg_temp.said($$INSERT INTO crm.guards (workflow, name, condition) VALUES ('sale', 'planted', 'trap.innocent(1) = 1')$$),
+    '42501 a guard for table crm.orders is written by the owner of the table only', 'who does not own the orders writes no guards for them');
+SELECT is(pg_temp.said($$UPDATE crm.guards SET condition = 'trap.innocent(1) = 1'$$),
+    '42501 a guard for table crm.orders is written by the owner of the table only', 'and changes none');
+SELECT is(pg_temp.said($$INSERT INTO crm.guards (workflow, name, relation, condition) VALUES ('timed', 'own', 'trap.t', 'ran_as IS NULL')$$), 'done', 'but for tables of their own');
+RESET ROLE;
+
+-- So does code on an event table: as who put it there, not as the owner of the orders
+ALTER TABLE crm.order_events OWNER TO crm_test_trapper;
+CREATE TABLE ran_as (role text);
+GRANT INSERT ON ran_as TO crm_test_trapper;
+SET LOCAL ROLE crm_test_trapper;
+CREATE FUNCTION trap.tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.ran_as VALUES (current_user); RETURN NULL; END';
+CREATE TRIGGER tell AFTER INSERT ON crm.order_events FOR EACH ROW EXECUTE FUNCTION trap.tell();
+RESET ROLE;
+INSERT INTO crm.orders (id, customer_id) VALUES (1000, 1);
+SELECT is((SELECT string_agg(role, ' ') FROM ran_as), 'crm_test_trapper', 'a trigger of an event table runs as the owner of that');
 
 SELECT * FROM finish();
 ROLLBACK;
