@@ -27,7 +27,7 @@ SQL_CODE   = $(addprefix sql/,header.sql types.sql workflow_functions.sql analys
 SQL_TABLES = $(addprefix sql/schema/,settings.sql workflows.sql workflow_versions.sql customers.sql \
              products.sql exchange_rates.sql orders.sql guards.sql order_lines.sql order_events.sql payments.sql \
              opportunities.sql activities.sql triggers.sql opportunity_triggers.sql order_lists.sql follow_up.sql \
-             settlement.sql pipeline.sql)
+             settlement.sql pipeline.sql star.sql summaries.sql)
 SQL_SCRIPT = crm--$(EXTVERSION).sql
 DATA_built = $(SQL_SCRIPT)
 # In PGXS, DATA stands for the files to install as they are: upgrade scripts. For "make demo" it is a file

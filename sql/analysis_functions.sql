@@ -47,3 +47,62 @@ COMMENT ON FUNCTION @extschema@.crm_retention_combine(internal, internal) IS 'Ag
 COMMENT ON FUNCTION @extschema@.crm_retention_serialize(internal) IS 'Aggregate state of crm_retention: to another process';
 COMMENT ON FUNCTION @extschema@.crm_retention_deserialize(bytea, internal) IS 'Aggregate state of crm_retention: from another process';
 COMMENT ON FUNCTION @extschema@.crm_retention_periods(internal) IS 'Aggregate result of crm_retention';
+
+CREATE FUNCTION @extschema@.crm_product_affinity(min_support integer)
+    RETURNS TABLE (product_id bigint, other_product_id bigint, orders bigint,
+                   support double precision, confidence double precision, lift double precision)
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE ROWS 1000 COST 10000;
+
+COMMENT ON FUNCTION @extschema@.crm_product_affinity(integer) IS
+    'The pairs of products that are on so many sales together, both ways, with support, confidence and lift';
+
+-- The tables are no part of the extension, so the body is text that is read when it is called.
+CREATE FUNCTION @extschema@.crm_kpis(first_day date, last_day date)
+    RETURNS TABLE (days integer, customers bigint, orders bigint, revenue numeric,
+                   customers_per_day numeric, orders_per_day numeric, revenue_per_day numeric,
+                   average_order_value numeric, orders_placed bigint, conversion_rate numeric,
+                   refund_rate numeric, repeat_rate numeric)
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE ROWS 1 SET search_path = pg_catalog, pg_temp
+AS $crm_kpis$
+    SELECT t.days,
+           k.customers,
+           k.orders,
+           k.revenue,
+           round(k.customers::numeric / t.days, 4),
+           round(k.orders::numeric / t.days, 4),
+           round(k.revenue / t.days, 2),
+           round(k.revenue / nullif(k.orders, 0), 2),
+           k.orders_placed,
+           round(k.converted::numeric / nullif(k.orders_placed, 0), 4),
+           round(k.refunded / nullif(k.paid, 0), 4),
+           round(k.repeated::numeric / nullif(k.customers, 0), 4)
+    FROM (SELECT nullif(greatest(last_day - first_day + 1, 0), 0) AS days) AS t
+    CROSS JOIN (
+        SELECT count(*) FILTER (WHERE c.orders > 0) AS customers,
+               count(*) FILTER (WHERE c.orders > 1) AS repeated,
+               coalesce(sum(c.orders), 0)::bigint AS orders,
+               coalesce(sum(c.revenue), 0) AS revenue,
+               coalesce(sum(c.orders_placed), 0)::bigint AS orders_placed,
+               sum(c.converted) AS converted,
+               sum(c.paid) AS paid,
+               sum(c.refunded) AS refunded
+        FROM (
+            SELECT count(*) FILTER (WHERE s.is_booked) AS orders,
+                   sum(o.reporting_total) FILTER (WHERE s.is_booked) AS revenue,
+                   count(*) AS orders_placed,
+                   count(*) FILTER (WHERE s.is_booked OR EXISTS (
+                       SELECT FROM crm.order_events AS e
+                       JOIN crm.workflow_states AS b ON b.workflow = o.workflow AND b.status = e.to_status AND b.is_booked
+                       WHERE e.order_id = o.id)) AS converted,
+                   sum(o.paid * o.exchange_rate) AS paid,
+                   sum(o.refunded * o.exchange_rate) AS refunded
+            FROM crm.orders AS o
+            LEFT JOIN crm.workflow_states AS s ON s.workflow = o.workflow AND s.status = o.status
+            WHERE o.placed_on BETWEEN first_day AND last_day
+            GROUP BY o.customer_id
+        ) AS c
+    ) AS k
+$crm_kpis$;
+
+COMMENT ON FUNCTION @extschema@.crm_kpis(date, date) IS
+    'Key figures of the orders placed from one day to another: customers, orders and revenue a day, average order value, conversion, refund and repeat rate';

@@ -52,6 +52,7 @@ CREATE TABLE crm.orders (
 ) WITH (fillfactor = 90);    -- room for the next status on the same page (HOT updates)
 
 CREATE INDEX orders_by_customer ON crm.orders (customer_id, placed_at);
+CREATE INDEX orders_by_day      ON crm.orders (placed_on);
 -- Steps into and out of these two only; an index on status would have every step write to every index.
 CREATE INDEX orders_with_timers ON crm.orders (status_until) WHERE status_until IS NOT NULL;
 CREATE INDEX orders_open        ON crm.orders (open_status, placed_at) WHERE open_status IS NOT NULL;
@@ -81,6 +82,7 @@ COMMENT ON COLUMN crm.orders.paid           IS 'Payments received, whatever was 
 COMMENT ON COLUMN crm.orders.refunded       IS 'Payments given back, never more than paid; kept by the database';
 COMMENT ON COLUMN crm.orders.balance        IS 'Total minus paid plus refunded: what the customer still owes if the order stands, negative if too much was paid; kept by the database';
 COMMENT ON COLUMN crm.orders.payment_status IS 'unpaid, partial, paid, overpaid, partly_refunded or refunded; kept by the database';
+COMMENT ON INDEX  crm.orders_by_day       IS 'Finds the orders placed on some days, and the first and the last day';
 COMMENT ON INDEX  crm.orders_by_customer  IS 'Finds the orders of a customer, newest or oldest first';
 COMMENT ON INDEX  crm.orders_with_timers  IS 'Finds the orders whose status ends by itself, the next one first';
 COMMENT ON INDEX  crm.orders_open         IS 'Finds the open orders of a status, newest or oldest first';

@@ -27,7 +27,8 @@ SELECT has_table('crm', name::name, format('there is crm.%s', name))
 FROM unnest('{customers,products,orders,order_lines,order_events,payments,exchange_rates,opportunities,opportunity_lines,opportunity_events,stage_probabilities,activities,workflows,workflow_versions,guards,settings}'::text[]) AS name;
 SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,payments,exchange_rates,opportunities,opportunity_lines,opportunity_events,stage_probabilities,activities,workflows,workflow_versions,guards,settings}'::name[],
     'and there are no other tables');
-SELECT views_are('crm', '{follow_ups_due,neglected_customers,open_orders,order_timers,pipeline,settlements,unsettled_orders}'::name[], 'these are the views');
+SELECT views_are('crm', ('{follow_ups_due,neglected_customers,open_orders,order_timers,pipeline,settlements,unsettled_orders}'::text[] || -- the star and the summaries
+    '{dim_customer,dim_date,dim_product,dim_salesperson,fact_activities,fact_order_events,fact_payments,fact_sales,workflow_states,customer_value,customer_demand,order_funnel,order_timeline,stage_durations,cohort_retention,kpis,product_affinity}'::text[])::name[], 'these are the views');
 SELECT is_empty($$
     SELECT relname FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'v'
     AND current_setting('server_version_num')::int >= 150000 AND NOT coalesce(reloptions @> '{security_invoker=true}', false)$$,
@@ -93,7 +94,8 @@ SELECT set_eq($$
           'crm_funnel_step(internal,text[],text,timestamp with time zone,interval)', 'crm_funnel_combine(internal,internal)',
           'crm_funnel_serialize(internal)', 'crm_funnel_deserialize(bytea,internal)', 'crm_funnel_reached(internal)',
           'crm_retention(date,text)', 'crm_retention_step(internal,date,text)', 'crm_retention_combine(internal,internal)',
-          'crm_retention_serialize(internal)', 'crm_retention_deserialize(bytea,internal)', 'crm_retention_periods(internal)'],
+          'crm_retention_serialize(internal)', 'crm_retention_deserialize(bytea,internal)', 'crm_retention_periods(internal)',
+          'crm_product_affinity(integer)', 'crm_kpis(date,date)'],
     'these functions are members, and no others');
 SELECT set_eq($$
     SELECT objid::regtype::text FROM pg_temp.members() WHERE classid = 'pg_type'::regclass
@@ -123,7 +125,8 @@ SELECT is_empty($$
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
     WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_run_timers', 'crm_place_order', 'crm_record_payment', 'crm_record_refund', 'crm_customer_timeline', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_attach_workflow_as_owner', 'crm_detach_workflow', 'crm_create_tables')
-    AND p.proname NOT IN ('crm_funnel_step', 'crm_funnel_reached') -- calendar days are those of the time zone
+    AND p.proname NOT IN ('crm_funnel_step', 'crm_funnel_reached', -- calendar days are those of the time zone
+        'crm_product_affinity', 'crm_kpis')
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('i', 's')$$,
     'what is about workflows as values is immutable and parallel safe');
 SELECT is_empty($$

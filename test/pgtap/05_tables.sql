@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(165);
+SELECT plan(166);
 
 INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明'), (3, NULL, 'Zoë'), (4, NULL, 'Bob');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -27,6 +27,7 @@ INSERT INTO cases (name, state, statement) VALUES
     ('settings_currency_is_an_iso_code', '23514', $$UPDATE crm.settings SET currency = 'eur'$$),
     ('settings_currency_is_an_iso_code', '23514', $$UPDATE crm.settings SET currency = E'EUR\n'$$),
     ('settings_neglect_takes_a_day', '23514', $$UPDATE crm.settings SET neglected_after_days = 0$$),
+    ('settings_fiscal_year_starts_with_a_month', '23514', $$UPDATE crm.settings SET fiscal_year_start = 13$$),
     ('workflows_have_a_unique_name', '23505', $$INSERT INTO crm.workflows (name, definition) SELECT name, definition FROM crm.workflows$$),
     ('workflows_name_has_1_to_63_bytes', '23514', $$INSERT INTO crm.workflows (name, definition) SELECT '', definition FROM crm.workflows$$),
     ('workflows_name_has_1_to_63_bytes', '23514', $$INSERT INTO crm.workflows (name, definition) SELECT repeat('流', 22), definition FROM crm.workflows$$),

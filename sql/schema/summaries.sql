@@ -1,0 +1,249 @@
+-- Summaries for people. A sale is an order in a status of class booked, as in fact_sales; revenue is in the reporting currency.
+
+-- How many orders reached each stage. Statuses of class lost are no stages. An order that was imported in a later status has
+-- passed the stages before it.
+CREATE VIEW crm.order_funnel AS
+WITH stages AS (
+    SELECT workflow, status, label, is_initial, is_lost,
+           row_number() OVER (PARTITION BY workflow, is_lost ORDER BY stage_no)::integer AS stage_no
+    FROM crm.workflow_states
+), visits AS (
+    SELECT e.order_id, s.stage_no
+    FROM crm.order_events AS e
+    JOIN crm.orders AS o ON o.id = e.order_id
+    JOIN stages AS s ON s.workflow = o.workflow AND s.status = e.to_status AND NOT s.is_lost
+  UNION
+    SELECT e.order_id, s.stage_no
+    FROM crm.order_events AS e
+    JOIN crm.orders AS o ON o.id = e.order_id
+    JOIN stages AS entered ON entered.workflow = o.workflow AND entered.status = e.to_status
+    JOIN stages AS s ON s.workflow = o.workflow AND NOT s.is_lost
+        AND (s.is_initial OR NOT entered.is_lost AND s.stage_no < entered.stage_no)
+    WHERE e.seq = 1 AND e.event = 'import'
+), reached AS (
+    SELECT date_trunc('month', o.placed_on)::date AS cohort_month, o.workflow, v.stage_no, count(*) AS orders
+    FROM visits AS v
+    JOIN crm.orders AS o ON o.id = v.order_id
+    GROUP BY 1, 2, 3
+)
+SELECT c.cohort_month,
+       c.workflow,
+       s.stage_no,
+       s.status,
+       s.label,
+       coalesce(r.orders, 0) AS orders,
+       round(coalesce(r.orders, 0)::numeric / nullif(lag(coalesce(r.orders, 0)) OVER stages_of, 0), 4)::numeric(10,4) AS conversion_from_previous,
+       round(coalesce(r.orders, 0)::numeric / nullif(first_value(coalesce(r.orders, 0)) OVER stages_of, 0), 4)::numeric(10,4) AS conversion_from_first
+FROM (SELECT DISTINCT cohort_month, workflow FROM reached) AS c
+JOIN stages AS s ON s.workflow = c.workflow AND NOT s.is_lost
+LEFT JOIN reached AS r ON r.cohort_month = c.cohort_month AND r.workflow = c.workflow AND r.stage_no = s.stage_no
+WINDOW stages_of AS (PARTITION BY c.cohort_month, c.workflow ORDER BY s.stage_no);
+
+COMMENT ON VIEW   crm.order_funnel                          IS 'How many orders reached each stage of their process, by the month in which they were placed';
+COMMENT ON COLUMN crm.order_funnel.cohort_month             IS 'First day of the month in which the orders were placed';
+COMMENT ON COLUMN crm.order_funnel.workflow                 IS 'Sales process';
+COMMENT ON COLUMN crm.order_funnel.stage_no                 IS 'Number of the stage: 1 is the first; statuses of class lost are no stages';
+COMMENT ON COLUMN crm.order_funnel.status                   IS 'Status, as in orders.status';
+COMMENT ON COLUMN crm.order_funnel.label                    IS 'Name of the status for people';
+COMMENT ON COLUMN crm.order_funnel.orders                   IS 'Orders that reached the stage, wherever they are now';
+COMMENT ON COLUMN crm.order_funnel.conversion_from_previous IS 'The same as a share of those that reached the stage before';
+COMMENT ON COLUMN crm.order_funnel.conversion_from_first    IS 'The same as a share of those that reached the first stage';
+
+CREATE VIEW crm.stage_durations AS
+SELECT measured.workflow,
+       measured.status,
+       coalesce(s.label, measured.status) AS label,
+       measured.stays,
+       (measured.mean / 3600)::numeric(14,4) AS mean_hours,
+       (measured.percentiles[1] / 3600)::numeric(14,4) AS median_hours,
+       (measured.percentiles[2] / 3600)::numeric(14,4) AS p90_hours
+FROM (
+    SELECT o.workflow,
+           e.from_status AS status,
+           count(*) AS stays,
+           avg(extract(epoch FROM e.dwell)) AS mean,
+           percentile_cont('{0.5,0.9}'::double precision[])
+               WITHIN GROUP (ORDER BY extract(epoch FROM e.dwell)::double precision) AS percentiles
+    FROM crm.order_events AS e
+    JOIN crm.orders AS o ON o.id = e.order_id
+    WHERE e.dwell IS NOT NULL
+    GROUP BY o.workflow, e.from_status
+) AS measured
+LEFT JOIN crm.workflow_states AS s ON s.workflow = measured.workflow AND s.status = measured.status;
+
+COMMENT ON VIEW   crm.stage_durations              IS 'How long orders stay in each status, for stays that have ended';
+COMMENT ON COLUMN crm.stage_durations.workflow     IS 'Sales process';
+COMMENT ON COLUMN crm.stage_durations.status       IS 'Status, as in orders.status';
+COMMENT ON COLUMN crm.stage_durations.label        IS 'Name of the status for people';
+COMMENT ON COLUMN crm.stage_durations.stays        IS 'How many stays there were: an order may come back to a status';
+COMMENT ON COLUMN crm.stage_durations.mean_hours   IS 'Mean, in hours';
+COMMENT ON COLUMN crm.stage_durations.median_hours IS 'Median, in hours: half of the stays are shorter';
+COMMENT ON COLUMN crm.stage_durations.p90_hours    IS '90th percentile, in hours: nine of ten stays are shorter';
+
+CREATE VIEW crm.order_timeline AS
+SELECT o.id AS order_id,
+       o.reference,
+       o.customer_id AS customer_key,
+       o.workflow,
+       o.status,
+       o.placed_at,
+       m.booked_at,
+       m.closed_at,
+       m.submitted_at,
+       m.paid_at,
+       m.shipped_at,
+       m.completed_at,
+       m.cancelled_at,
+       m.refunded_at,
+       m.steps
+FROM crm.orders AS o
+JOIN (
+    SELECT e.order_id,
+           min(e.at) FILTER (WHERE s.is_booked) AS booked_at,
+           max(e.at) FILTER (WHERE s.is_final AND e.seq = o.version) AS closed_at,
+           min(e.at) FILTER (WHERE e.to_status = 'submitted') AS submitted_at,
+           min(e.at) FILTER (WHERE e.to_status = 'paid') AS paid_at,
+           min(e.at) FILTER (WHERE e.to_status = 'shipped') AS shipped_at,
+           min(e.at) FILTER (WHERE e.to_status = 'completed') AS completed_at,
+           min(e.at) FILTER (WHERE e.to_status = 'cancelled') AS cancelled_at,
+           min(e.at) FILTER (WHERE e.to_status = 'refunded') AS refunded_at,
+           count(*) AS steps
+    FROM crm.order_events AS e
+    JOIN crm.orders AS o ON o.id = e.order_id
+    LEFT JOIN crm.workflow_states AS s ON s.workflow = o.workflow AND s.status = e.to_status
+    GROUP BY e.order_id
+) AS m ON m.order_id = o.id;
+
+COMMENT ON VIEW   crm.order_timeline              IS 'One row for each order, with the time at which it first reached each milestone';
+COMMENT ON COLUMN crm.order_timeline.order_id     IS 'Number of the order';
+COMMENT ON COLUMN crm.order_timeline.reference    IS 'Order number in another system or on paper, if there is one';
+COMMENT ON COLUMN crm.order_timeline.customer_key IS 'Customer (dim_customer)';
+COMMENT ON COLUMN crm.order_timeline.workflow     IS 'Sales process that the order follows';
+COMMENT ON COLUMN crm.order_timeline.status       IS 'Where the order stands';
+COMMENT ON COLUMN crm.order_timeline.placed_at    IS 'When the order was placed';
+COMMENT ON COLUMN crm.order_timeline.booked_at    IS 'When it first became a sale (a status of class booked), in any process';
+COMMENT ON COLUMN crm.order_timeline.closed_at    IS 'When it reached the final status in which it stands; empty if it stands in none';
+COMMENT ON COLUMN crm.order_timeline.submitted_at IS 'When it first became "submitted"';
+COMMENT ON COLUMN crm.order_timeline.paid_at      IS 'When it first became "paid"';
+COMMENT ON COLUMN crm.order_timeline.shipped_at   IS 'When it first became "shipped"';
+COMMENT ON COLUMN crm.order_timeline.completed_at IS 'When it first became "completed"';
+COMMENT ON COLUMN crm.order_timeline.cancelled_at IS 'When it first became "cancelled"';
+COMMENT ON COLUMN crm.order_timeline.refunded_at  IS 'When it first became "refunded"';
+COMMENT ON COLUMN crm.order_timeline.steps        IS 'Number of steps, creation included';
+
+CREATE VIEW crm.customer_demand AS
+SELECT c.region,
+       c.gender,
+       c.age_band,
+       count(*) AS customers,
+       count(b.customer_id) AS buyers,
+       coalesce(sum(b.orders), 0)::bigint AS orders,
+       coalesce(sum(b.revenue), 0)::numeric(18,2) AS revenue,
+       round(sum(b.revenue) / sum(b.orders), 2)::numeric(18,2) AS average_order_value,
+       round(sum(b.revenue) / nullif(sum(sum(b.revenue)) OVER (), 0), 4)::numeric(10,4) AS share_of_revenue
+FROM crm.dim_customer AS c
+LEFT JOIN (
+    SELECT o.customer_id, count(*) AS orders, sum(o.reporting_total) AS revenue
+    FROM crm.orders AS o
+    JOIN crm.workflow_states AS s ON s.workflow = o.workflow AND s.status = o.status
+    WHERE s.is_booked
+    GROUP BY o.customer_id
+) AS b ON b.customer_id = c.customer_key
+GROUP BY c.region, c.gender, c.age_band;
+
+COMMENT ON VIEW   crm.customer_demand                     IS 'Who buys how much, by region, gender and age band';
+COMMENT ON COLUMN crm.customer_demand.region              IS 'Sales region or country, or "unknown"';
+COMMENT ON COLUMN crm.customer_demand.gender              IS 'Gender, or "unknown"';
+COMMENT ON COLUMN crm.customer_demand.age_band            IS 'Age today, from ten years to ten years, or "unknown"';
+COMMENT ON COLUMN crm.customer_demand.customers           IS 'Customers';
+COMMENT ON COLUMN crm.customer_demand.buyers              IS 'Those of them who have bought';
+COMMENT ON COLUMN crm.customer_demand.orders              IS 'Orders that count as a sale';
+COMMENT ON COLUMN crm.customer_demand.revenue             IS 'What they brought, in the reporting currency';
+COMMENT ON COLUMN crm.customer_demand.average_order_value IS 'Revenue of an order; empty if there was none';
+COMMENT ON COLUMN crm.customer_demand.share_of_revenue    IS 'Share of the revenue of all customers';
+
+CREATE VIEW crm.cohort_retention AS
+SELECT counted.cohort_month,
+       counted.month_no,
+       (counted.cohort_month + make_interval(months => counted.month_no))::date AS active_month,
+       counted.customers,
+       first_value(counted.customers) OVER cohort AS cohort_size,
+       round(counted.customers::numeric / first_value(counted.customers) OVER cohort, 4)::numeric(10,4) AS retention
+FROM (
+    SELECT date_trunc('month', active.first_order_on)::date AS cohort_month, month.no AS month_no, count(*) AS customers
+    FROM (
+        SELECT min(o.placed_on) AS first_order_on, @extschema@.crm_retention(o.placed_on, 'month') AS months
+        FROM crm.orders AS o
+        JOIN crm.workflow_states AS s ON s.workflow = o.workflow AND s.status = o.status
+        WHERE s.is_booked
+        GROUP BY o.customer_id
+    ) AS active
+    CROSS JOIN LATERAL unnest(active.months) AS month (no)
+    GROUP BY 1, 2
+) AS counted
+WINDOW cohort AS (PARTITION BY counted.cohort_month ORDER BY counted.month_no);
+
+COMMENT ON VIEW   crm.cohort_retention              IS 'Of the customers who first bought in a month, how many bought again in the months after';
+COMMENT ON COLUMN crm.cohort_retention.cohort_month IS 'First day of the month of the first sale';
+COMMENT ON COLUMN crm.cohort_retention.month_no     IS 'Months since then: 0 is that month';
+COMMENT ON COLUMN crm.cohort_retention.active_month IS 'First day of the month that is looked at';
+COMMENT ON COLUMN crm.cohort_retention.customers    IS 'Customers of the cohort who bought in that month';
+COMMENT ON COLUMN crm.cohort_retention.cohort_size  IS 'Customers of the cohort';
+COMMENT ON COLUMN crm.cohort_retention.retention    IS 'The former as a share of the latter';
+
+CREATE VIEW crm.kpis AS
+SELECT m.month::date AS month,
+       k.days,
+       k.customers,
+       k.orders,
+       k.revenue::numeric(18,2) AS revenue,
+       k.customers_per_day::numeric(14,4) AS customers_per_day,
+       k.orders_per_day::numeric(14,4) AS orders_per_day,
+       k.revenue_per_day::numeric(18,2) AS revenue_per_day,
+       k.average_order_value::numeric(18,2) AS average_order_value,
+       k.orders_placed,
+       k.conversion_rate::numeric(10,4) AS conversion_rate,
+       k.refund_rate::numeric(10,4) AS refund_rate,
+       k.repeat_rate::numeric(10,4) AS repeat_rate
+FROM (SELECT min(placed_on) AS first, max(placed_on) AS last FROM crm.orders) AS known
+CROSS JOIN LATERAL generate_series(date_trunc('month', known.first::timestamp), known.last::timestamp, interval '1 month') AS m (month)
+CROSS JOIN LATERAL @extschema@.crm_kpis(m.month::date, (m.month + interval '1 month - 1 day')::date) AS k;
+
+COMMENT ON VIEW   crm.kpis                      IS 'Key figures by month: crm_kpis() gives them for any days';
+COMMENT ON COLUMN crm.kpis.month                IS 'First day of the month';
+COMMENT ON COLUMN crm.kpis.days                 IS 'Days of the month (T)';
+COMMENT ON COLUMN crm.kpis.customers            IS 'Customers who bought (N)';
+COMMENT ON COLUMN crm.kpis.orders               IS 'Orders that count as a sale (O)';
+COMMENT ON COLUMN crm.kpis.revenue              IS 'What they brought, in the reporting currency (S)';
+COMMENT ON COLUMN crm.kpis.customers_per_day    IS 'C = N / T';
+COMMENT ON COLUMN crm.kpis.orders_per_day       IS 'R = O / T';
+COMMENT ON COLUMN crm.kpis.revenue_per_day      IS 'P = S / T, in the reporting currency';
+COMMENT ON COLUMN crm.kpis.average_order_value  IS 'Revenue of an order, in the reporting currency';
+COMMENT ON COLUMN crm.kpis.orders_placed        IS 'Orders that were placed, whatever became of them';
+COMMENT ON COLUMN crm.kpis.conversion_rate      IS 'Share of the orders placed that have become a sale, even if they were lost later';
+COMMENT ON COLUMN crm.kpis.refund_rate          IS 'Share of the money received for the orders placed that was given back';
+COMMENT ON COLUMN crm.kpis.repeat_rate          IS 'Share of the customers who bought that bought more than once';
+
+-- Pairs that occur in one of a thousand orders, and at least twice.
+CREATE VIEW crm.product_affinity AS
+SELECT a.product_id AS product_key,
+       p.name AS product,
+       a.other_product_id AS other_product_key,
+       other.name AS other_product,
+       a.orders,
+       round(a.support::numeric, 6)::numeric(10,6) AS support,
+       round(a.confidence::numeric, 4)::numeric(10,4) AS confidence,
+       round(a.lift::numeric, 4)::numeric(18,4) AS lift
+FROM @extschema@.crm_product_affinity(greatest((SELECT count(*) FROM crm.orders) / 1000, 2)::integer) AS a
+JOIN crm.products AS p ON p.id = a.product_id
+JOIN crm.products AS other ON other.id = a.other_product_id;
+
+COMMENT ON VIEW   crm.product_affinity                   IS 'Which products are bought together: pairs that occur in one of a thousand orders; crm_product_affinity() gives rarer ones';
+COMMENT ON COLUMN crm.product_affinity.product_key       IS 'Product (dim_product)';
+COMMENT ON COLUMN crm.product_affinity.product           IS 'Its name';
+COMMENT ON COLUMN crm.product_affinity.other_product_key IS 'Another product on the same orders; each pair is there both ways';
+COMMENT ON COLUMN crm.product_affinity.other_product     IS 'Its name';
+COMMENT ON COLUMN crm.product_affinity.orders            IS 'Sales with both';
+COMMENT ON COLUMN crm.product_affinity.support           IS 'The same as a share of all sales';
+COMMENT ON COLUMN crm.product_affinity.confidence        IS 'Share of the sales with the product that have the other one too';
+COMMENT ON COLUMN crm.product_affinity.lift              IS 'How many times as often as by chance: above 1 they attract each other';

@@ -1,0 +1,114 @@
+-- Summaries against plain queries over the tables, on a random shop.
+SET client_min_messages = warning;
+\set seed `echo "${CRM_SEED:-$(date +%s)}"`
+BEGIN;
+CREATE EXTENSION crm;
+SELECT plan(26);
+SELECT diag('CRM_SEED=' || :'seed');
+SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
+\ir include/random_shop.sql
+CREATE TEMP VIEW sales AS SELECT *, date_trunc('month', placed_on::timestamp)::date AS month FROM crm.orders WHERE status IN ('won', 'delivered', 'out');
+
+-- order_funnel
+CREATE TEMP TABLE stages (workflow text, stage_no int, status text, label text);
+INSERT INTO stages VALUES ('trade', 1, 'draft', 'draft'), ('trade', 2, 'sent', 'Sent to the customer'), ('trade', 3, 'won', 'won'), ('trade', 4, 'delivered', 'delivered'),
+    ('hire', 1, 'asked', 'asked'), ('hire', 2, 'out', 'out'), ('hire', 3, 'back', 'back');
+CREATE TEMP VIEW funnel AS
+    SELECT c.month, s.*, (SELECT count(*) FROM crm.orders o WHERE o.workflow = s.workflow AND date_trunc('month', o.placed_on::timestamp)::date = c.month AND (
+            EXISTS (SELECT FROM crm.order_events e WHERE e.order_id = o.id AND e.to_status = s.status)
+            -- imported: the first stage, and those before the one it came in
+            OR EXISTS (SELECT FROM crm.order_events e WHERE e.order_id = o.id AND e.event = 'import'
+                AND (s.stage_no = 1 OR s.stage_no < (SELECT t.stage_no FROM stages t WHERE t.workflow = o.workflow AND t.status = e.to_status))))) AS orders
+    FROM (SELECT DISTINCT date_trunc('month', placed_on::timestamp)::date AS month, workflow FROM crm.orders) AS c JOIN stages s USING (workflow);
+SELECT pg_temp.same('SELECT cohort_month, workflow, stage_no, status, label, orders FROM crm.order_funnel', 'SELECT month, workflow, stage_no, status, label, orders FROM funnel', 'order_funnel: orders by stage');
+SELECT pg_temp.same('SELECT cohort_month, status, conversion_from_previous FROM crm.order_funnel',
+    $$SELECT f.month, f.status, CASE WHEN f.stage_no > 1 THEN round(f.orders::numeric / nullif((SELECT p.orders FROM funnel p WHERE (p.month, p.workflow, p.stage_no) = (f.month, f.workflow, f.stage_no - 1)), 0), 4) END FROM funnel f$$,
+    'conversion from the stage before');
+SELECT pg_temp.same('SELECT cohort_month, status, conversion_from_first FROM crm.order_funnel',
+    $$SELECT f.month, f.status, round(f.orders::numeric / nullif((SELECT p.orders FROM funnel p WHERE (p.month, p.workflow, p.stage_no) = (f.month, f.workflow, 1)), 0), 4) FROM funnel f$$,
+    'and from the first');
+SELECT ok((SELECT bool_or(conversion_from_first < 1) AND sum(orders) FILTER (WHERE stage_no = 1) = (SELECT count(*) FROM crm.orders) FROM crm.order_funnel), 'each order has begun, not each has ended');
+
+-- stage_durations
+CREATE TEMP VIEW stays AS
+    SELECT o.workflow, e.from_status, extract(epoch FROM e.dwell) / 3600 AS hours,
+        row_number() OVER w - 1 AS place, count(*) OVER (PARTITION BY o.workflow, e.from_status) AS n
+    FROM crm.order_events e JOIN crm.orders o ON o.id = e.order_id WHERE e.dwell IS NOT NULL WINDOW w AS (PARTITION BY o.workflow, e.from_status ORDER BY e.dwell);
+CREATE TEMP VIEW durations AS -- between the two stays that are nearest to the share
+    SELECT s.workflow, s.from_status, s.n, avg(s.hours) AS mean,
+        max(hours) FILTER (WHERE place = floor((n - 1) * 0.5)) + ((n - 1) * 0.5 - floor((n - 1) * 0.5)) * (max(hours) FILTER (WHERE place = ceil((n - 1) * 0.5)) - max(hours) FILTER (WHERE place = floor((n - 1) * 0.5))) AS median,
+        max(hours) FILTER (WHERE place = floor((n - 1) * 0.9)) + ((n - 1) * 0.9 - floor((n - 1) * 0.9)) * (max(hours) FILTER (WHERE place = ceil((n - 1) * 0.9)) - max(hours) FILTER (WHERE place = floor((n - 1) * 0.9))) AS p90
+    FROM stays s GROUP BY 1, 2, 3;
+SELECT pg_temp.same('SELECT workflow, status, stays FROM crm.stage_durations', 'SELECT workflow, from_status, n FROM durations', 'stage_durations: stays');
+SELECT cmp_ok((SELECT count(*)::int FROM durations), '>=', 5, 'of several stages');
+SELECT is_empty('SELECT * FROM crm.stage_durations v JOIN durations d ON (v.workflow, v.status) = (d.workflow, d.from_status) WHERE abs(v.mean_hours - d.mean) > 0.0001', 'means');
+SELECT is_empty('SELECT * FROM crm.stage_durations v JOIN durations d ON (v.workflow, v.status) = (d.workflow, d.from_status) WHERE abs(v.median_hours - d.median) > 0.0001', 'medians');
+SELECT is_empty('SELECT * FROM crm.stage_durations v JOIN durations d ON (v.workflow, v.status) = (d.workflow, d.from_status) WHERE abs(v.p90_hours - d.p90) > 0.0001', '90th percentiles');
+SELECT is((SELECT label FROM crm.stage_durations WHERE status = 'sent'), 'Sent to the customer', 'labels');
+
+-- order_timeline
+INSERT INTO crm.orders (id, customer_id, status, status_since, placed_at) VALUES (1000, 1, 'completed', '2025-05-05', '2025-05-01');
+INSERT INTO crm.orders (id, customer_id) VALUES (1001, 1);
+SELECT count(crm_force_order(1001, status, 'to see them all')) AS forced FROM unnest('{submitted,paid,shipped,completed,cancelled,refunded,submitted}'::text[]) AS status \gset
+SELECT pg_temp.same('SELECT order_id, customer_key, workflow, status, placed_at, booked_at, closed_at, submitted_at, paid_at, shipped_at, completed_at, cancelled_at, refunded_at, steps FROM crm.order_timeline',
+    $$SELECT id, customer_id, workflow, status, placed_at, (SELECT min(at) FROM crm.order_events WHERE order_id = o.id AND to_status IN ('won', 'delivered', 'out', 'paid', 'shipped', 'completed')),
+        CASE WHEN status IN ('delivered', 'dropped', 'returned', 'back', 'completed', 'cancelled', 'refunded') THEN (SELECT at FROM crm.order_events WHERE order_id = o.id ORDER BY seq DESC LIMIT 1) END,
+        (SELECT min(at) FROM crm.order_events WHERE order_id = o.id AND to_status = 'submitted'), (SELECT min(at) FROM crm.order_events WHERE order_id = o.id AND to_status = 'paid'),
+        (SELECT min(at) FROM crm.order_events WHERE order_id = o.id AND to_status = 'shipped'), (SELECT min(at) FROM crm.order_events WHERE order_id = o.id AND to_status = 'completed'),
+        (SELECT min(at) FROM crm.order_events WHERE order_id = o.id AND to_status = 'cancelled'), (SELECT min(at) FROM crm.order_events WHERE order_id = o.id AND to_status = 'refunded'),
+        (SELECT count(*) FROM crm.order_events WHERE order_id = o.id)
+    FROM crm.orders o$$, 'order_timeline');
+SELECT is((SELECT ARRAY[submitted_at, paid_at, shipped_at, completed_at, cancelled_at, refunded_at] @> ARRAY[NULL::timestamptz] FROM crm.order_timeline WHERE order_id = 1001), false, 'with all milestones');
+DELETE FROM crm.order_events WHERE order_id >= 1000;
+DELETE FROM crm.orders WHERE id >= 1000;
+
+-- customer_demand
+SELECT pg_temp.same('SELECT region, gender, age_band, customers, buyers, orders, revenue, average_order_value, share_of_revenue FROM crm.customer_demand',
+    $$WITH people AS (SELECT region, gender, age_band, customer_key, (SELECT count(*) FROM sales WHERE customer_id = customer_key) AS orders, (SELECT sum(reporting_total) FROM sales WHERE customer_id = customer_key) AS revenue FROM crm.dim_customer)
+    SELECT region, gender, age_band, count(*), count(*) FILTER (WHERE orders > 0), sum(orders)::bigint, coalesce(sum(revenue), 0), round(sum(revenue) / nullif(sum(orders), 0), 2), round(sum(revenue) / (SELECT sum(reporting_total) FROM sales), 4)
+    FROM people GROUP BY 1, 2, 3$$, 'customer_demand');
+SELECT is((SELECT sum(revenue) FROM crm.customer_demand), (SELECT sum(reporting_amount) FROM crm.fact_sales), 'has all revenue');
+SELECT is((SELECT sum(customers)::bigint FROM crm.customer_demand), (SELECT count(*) FROM crm.customers), 'and all customers');
+
+-- customer_value
+CREATE TEMP VIEW worth AS SELECT customer_id, min(placed_on) AS first, max(placed_on) AS last, count(*) AS orders, sum(reporting_total) AS revenue FROM sales GROUP BY 1;
+CREATE TEMP VIEW scored AS -- how many of the others are worse?
+    SELECT w.*, least(5, 1 + (5 * (SELECT count(*) FROM worth x WHERE x.last < w.last)) / (SELECT count(*) - 1 FROM worth)) AS r,
+        least(5, 1 + (5 * (SELECT count(*) FROM worth x WHERE x.orders < w.orders)) / (SELECT count(*) - 1 FROM worth)) AS f,
+        least(5, 1 + (5 * (SELECT count(*) FROM worth x WHERE x.revenue < w.revenue)) / (SELECT count(*) - 1 FROM worth)) AS m
+    FROM worth w;
+SELECT pg_temp.same('SELECT customer_key, first_order_on, last_order_on, recency_days, orders, revenue, recency_score, frequency_score, monetary_score FROM crm.customer_value',
+    $$SELECT customer_id, first, last, (now() AT TIME ZONE 'Asia/Taipei')::date - last, orders, revenue, r::int, f::int, m::int FROM scored$$, 'customer_value');
+SELECT pg_temp.same('SELECT customer_key, segment FROM crm.dim_customer', $$SELECT id, CASE WHEN r IS NULL THEN 'no sale yet'
+        WHEN r < 3 THEN CASE WHEN f > 3 AND m > 3 THEN 'cannot lose' WHEN f > 2 OR m > 2 THEN 'at risk' ELSE 'hibernating' END
+        WHEN r > 3 AND f > 3 AND m > 3 THEN 'champions' WHEN f > 3 OR m > 3 THEN 'loyal' WHEN r > 3 AND f = 1 THEN 'new' ELSE 'promising' END
+    FROM crm.customers LEFT JOIN scored ON customer_id = id$$, 'segments');
+SELECT ok((SELECT count(DISTINCT segment) >= 5 FROM crm.dim_customer), 'of several kinds');
+
+-- cohort_retention
+SELECT pg_temp.same('SELECT cohort_month, month_no, active_month, customers, cohort_size, retention FROM crm.cohort_retention',
+    $$WITH cohorts AS (SELECT customer_id, min(month) AS cohort FROM sales GROUP BY 1), sizes AS (SELECT cohort, count(*) AS size FROM cohorts GROUP BY 1)
+    SELECT cohort, ((extract(year FROM month) - extract(year FROM cohort)) * 12 + extract(month FROM month) - extract(month FROM cohort))::int, month, count(DISTINCT customer_id), size, round(count(DISTINCT customer_id)::numeric / size, 4)
+    FROM sales JOIN cohorts USING (customer_id) JOIN sizes USING (cohort) GROUP BY cohort, month, size$$, 'cohort_retention');
+SELECT is((SELECT sum(cohort_size)::bigint FROM crm.cohort_retention WHERE month_no = 0), (SELECT count(DISTINCT customer_id) FROM sales), 'each customer is in one cohort');
+
+-- kpis
+CREATE FUNCTION pg_temp.kpis(a date, b date) RETURNS TABLE (days int, customers bigint, orders bigint, revenue numeric, c numeric, r numeric, p numeric, value numeric, placed bigint, conversion numeric, refund numeric, repeat numeric) LANGUAGE sql AS $$
+    SELECT b - a + 1, n, o, s, round(n / (b - a + 1.0), 4), round(o / (b - a + 1.0), 4), round(s / (b - a + 1), 2), round(s / nullif(o, 0), 2), all_orders,
+        round(converted / nullif(all_orders, 0)::numeric, 4), round(refunded / nullif(paid, 0), 4), round(repeated / nullif(n, 0)::numeric, 4)
+    FROM (SELECT count(DISTINCT customer_id) AS n, count(*) AS o, coalesce(sum(reporting_total), 0) AS s FROM sales WHERE placed_on BETWEEN a AND b) AS sold,
+        (SELECT count(*) AS repeated FROM (SELECT FROM sales WHERE placed_on BETWEEN a AND b GROUP BY customer_id HAVING count(*) > 1) AS more) AS again,
+        (SELECT count(*) AS all_orders, count(*) FILTER (WHERE EXISTS (SELECT FROM crm.order_events e WHERE e.order_id = i.id AND e.to_status IN ('won', 'delivered', 'out'))) AS converted,
+            sum(paid * exchange_rate) AS paid, sum(refunded * exchange_rate) AS refunded FROM crm.orders i WHERE placed_on BETWEEN a AND b) AS placed
+$$;
+SELECT pg_temp.same($$SELECT a::date, (crm_kpis(a::date, a::date + 40)).* FROM generate_series(timestamp '2024-11-01', '2026-06-01', '17 days') AS a$$,
+    $$SELECT a::date, (pg_temp.kpis(a::date, a::date + 40)).* FROM generate_series(timestamp '2024-11-01', '2026-06-01', '17 days') AS a$$, 'crm_kpis() of any days');
+SELECT pg_temp.same('SELECT month, days, customers, orders, revenue, customers_per_day, orders_per_day, revenue_per_day, average_order_value, orders_placed, conversion_rate, refund_rate, repeat_rate FROM crm.kpis',
+    $$SELECT a::date, (pg_temp.kpis(a::date, (a + interval '1 month')::date - 1)).* FROM (SELECT min(placed_on) AS first, max(placed_on) AS last FROM crm.orders) AS o, generate_series(date_trunc('month', first::timestamp), last::timestamp, '1 month') AS a$$, 'kpis by month');
+SELECT ok((SELECT bool_or(conversion_rate < 1) AND bool_or(refund_rate > 0) AND bool_or(repeat_rate > 0) FROM crm.kpis), 'they say something');
+SELECT results_eq($$SELECT days, customers, orders, revenue, customers_per_day, conversion_rate FROM crm_kpis('1999-01-01', '1999-01-10')$$, 'VALUES (10, 0::bigint, 0::bigint, 0::numeric, 0::numeric, NULL::numeric)', 'of days without orders');
+SELECT results_eq($$SELECT days, orders, revenue_per_day FROM crm_kpis('1999-01-10', '1999-01-01')$$, 'VALUES (NULL::int, 0::bigint, NULL::numeric)', 'of no days');
+SELECT is_empty($$SELECT * FROM crm_kpis(NULL, '1999-01-01')$$, 'of unknown days');
+
+SELECT * FROM finish();
+ROLLBACK;
