@@ -15,10 +15,10 @@ SELECT pg_backend_pid() AS pid \gset
 -- PostgreSQL does not let go of columns that a view shows
 DO $$
 DECLARE
-    our_view regclass;
+    our_view name;
 BEGIN
-    FOR our_view IN SELECT oid FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'v' LOOP
-        EXECUTE format('DROP VIEW %s CASCADE', our_view);
+    FOR our_view IN SELECT relname FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'v' LOOP
+        EXECUTE format('DROP VIEW IF EXISTS crm.%I CASCADE', our_view); -- it may have gone with another
     END LOOP;
 END $$;
 
