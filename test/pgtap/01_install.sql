@@ -95,7 +95,10 @@ SELECT set_eq($$
           'crm_funnel_serialize(internal)', 'crm_funnel_deserialize(bytea,internal)', 'crm_funnel_reached(internal)',
           'crm_retention(date,text)', 'crm_retention_step(internal,date,text)', 'crm_retention_combine(internal,internal)',
           'crm_retention_serialize(internal)', 'crm_retention_deserialize(bytea,internal)', 'crm_retention_periods(internal)',
-          'crm_product_affinity(integer)', 'crm_kpis(date,date)'],
+          'crm_product_affinity(integer)', 'crm_kpis(date,date)',
+          'crm_percentiles(interval,double precision[])', 'crm_percentiles_step(internal,interval,double precision[])',
+          'crm_percentiles_combine(internal,internal)', 'crm_percentiles_serialize(internal)',
+          'crm_percentiles_deserialize(bytea,internal)', 'crm_percentiles_intervals(internal)'],
     'these functions are members, and no others');
 SELECT set_eq($$
     SELECT objid::regtype::text FROM pg_temp.members() WHERE classid = 'pg_type'::regclass
