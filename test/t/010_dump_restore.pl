@@ -122,7 +122,7 @@ sub contents
 {
 	my ($db, $table, $columns) = @_;
 	$columns //= '*';
-	my $key = $table =~ /^(order_|opportunity_|stage_|payments|exchange_rates)|versions$/ ? '1, 2' : '1';
+	my $key = $table =~ /^(order_|opportunity_|stage_|payments|exchange_rates)|versions$/ ? '1, 2' : $table =~ /^(fact|dim|cohort)_/ ? '1, 2, 3' : '1';
 	return $node->safe_psql($db, "COPY (SELECT $columns FROM crm.$table ORDER BY $key) TO STDOUT");
 }
 
@@ -143,7 +143,7 @@ sub check_copy
 	is($node->safe_psql($copy, "SELECT count(*) FROM crm.orders WHERE status_until > now()"), '1', "$how: a timer that was put off");
 	is(contents($copy, $_), contents($original, $_), "$how: same rows in $_") for @tables;
 	is(contents($copy, $_), contents($original, $_), "$how: the same figures in $_")
-	  for qw(fact_sales dim_customer order_funnel cohort_retention);
+	  for qw(fact_sales dim_customer cohort_retention);
 	is_deeply(dump_of($copy), dump_of($original), "$how: dumped again, it is the same dump");
 	is($node->safe_psql($copy, q(
 		SELECT count(*) FILTER (WHERE deptype = 'e') FROM pg_depend
