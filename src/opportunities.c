@@ -183,7 +183,7 @@ crm_total_opportunity_lines(PG_FUNCTION_ARGS)
 
 		CHECK_FOR_INTERRUPTS();
 		/* waits for the lock; crm_keep_opportunity() knows the sum */
-		crm_become_owner_of_code(rel, &caller);
+		crm_become_owner(rel, &caller);
 		(void) run("UPDATE " CRM_SCHEMA ".opportunities SET amount = amount WHERE id OPERATOR(pg_catalog.=) $1",
 				   1, types, &id, NULL, SPI_OK_UPDATE);
 		crm_become_caller(&caller);
@@ -252,7 +252,7 @@ make_order(const Door *door, Relation rel, TupleTableSlot *opportunity)
 				 errdetail("Row-level security hides lines from role \"%s\", or a trigger suppresses them.",
 						   GetUserNameFromId(GetUserId(), false)),
 				 errhint("Have it won by somebody who sees all of them.")));
-	crm_become_owner_of_code(rel, &caller);
+	crm_become_owner(rel, &caller);
 	(void) run("UPDATE " CRM_SCHEMA ".opportunities SET order_id = $1 WHERE id OPERATOR(pg_catalog.=) $2",
 			   2, types, values, NULL, SPI_OK_UPDATE);
 	crm_become_caller(&caller);
