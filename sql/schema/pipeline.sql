@@ -7,13 +7,13 @@ SELECT o.workflow,
                                 ELSE o.status_since AT TIME ZONE s.time_zone END)::date AS month,
        o.currency,
        count(*) FILTER (WHERE stage.is_open) AS open_count,
-       coalesce(sum(o.amount) FILTER (WHERE stage.is_open), 0) AS open_amount,
+       coalesce(sum(o.amount) FILTER (WHERE stage.is_open), 0)::numeric(18,2) AS open_amount,
        coalesce(sum(round(o.amount * coalesce(o.probability, p.probability, 0) / 100, 2))
-                FILTER (WHERE stage.is_open), 0) AS weighted_amount,
+                FILTER (WHERE stage.is_open), 0)::numeric(18,2) AS weighted_amount,
        count(*) FILTER (WHERE stage.is_won) AS won_count,
-       coalesce(sum(o.amount) FILTER (WHERE stage.is_won), 0) AS won_amount,
+       coalesce(sum(o.amount) FILTER (WHERE stage.is_won), 0)::numeric(18,2) AS won_amount,
        count(*) FILTER (WHERE stage.is_lost) AS lost_count,
-       coalesce(sum(o.amount) FILTER (WHERE stage.is_lost), 0) AS lost_amount
+       coalesce(sum(o.amount) FILTER (WHERE stage.is_lost), 0)::numeric(18,2) AS lost_amount
 FROM crm.opportunities AS o
 CROSS JOIN crm.settings AS s
 LEFT JOIN crm.stage_probabilities AS p ON p.workflow = o.workflow AND p.status = o.status

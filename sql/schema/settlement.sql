@@ -4,10 +4,10 @@ SELECT p.settled_on AS day,
        coalesce(p.method, 'unknown') AS method,
        p.currency,
        count(*) FILTER (WHERE p.kind = 'payment') AS payment_count,
-       coalesce(sum(p.amount) FILTER (WHERE p.kind = 'payment'), 0) AS payments,
+       coalesce(sum(p.amount) FILTER (WHERE p.kind = 'payment'), 0)::numeric(18,2) AS payments,
        count(*) FILTER (WHERE p.kind = 'refund') AS refund_count,
-       coalesce(sum(p.amount) FILTER (WHERE p.kind = 'refund'), 0) AS refunds,
-       sum(CASE p.kind WHEN 'payment' THEN p.amount ELSE - p.amount END) AS net
+       coalesce(sum(p.amount) FILTER (WHERE p.kind = 'refund'), 0)::numeric(18,2) AS refunds,
+       sum(CASE p.kind WHEN 'payment' THEN p.amount ELSE - p.amount END)::numeric(18,2) AS net
 FROM crm.payments AS p
 GROUP BY 1, 2, 3;
 
@@ -37,8 +37,8 @@ SELECT o.id AS order_id,
        o.total,
        o.paid,
        o.refunded,
-       greatest(debt.owed, 0) AS owed_by_customer,
-       greatest(- debt.owed, 0) AS owed_to_customer,
+       greatest(debt.owed, 0)::numeric(14,2) AS owed_by_customer,
+       greatest(- debt.owed, 0)::numeric(14,2) AS owed_to_customer,
        o.currency,
        began.since,
        (now() AT TIME ZONE s.time_zone)::date - (began.since AT TIME ZONE s.time_zone)::date AS days
