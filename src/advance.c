@@ -34,6 +34,7 @@
 #include "catalog.h"
 #include "door.h"
 #include "key.h"
+#include "request_key.h"
 #include "row.h"
 #include "target.h"
 
@@ -41,8 +42,6 @@ PG_FUNCTION_INFO_V1(crm_advance);
 PG_FUNCTION_INFO_V1(crm_advance_order);
 PG_FUNCTION_INFO_V1(crm_force);
 PG_FUNCTION_INFO_V1(crm_force_order);
-
-#define MAX_REQUEST_KEY	255		/* bytes; an index has limits of its own */
 
 /* The plan for a table, and the names that its text was made of. */
 typedef struct AdvancePlan
@@ -262,20 +261,6 @@ crm_advance_row(Relation rel, const Door *door, CrmStep *step)
 				 errhint("ALTER TABLE %s ENABLE TRIGGER ALL enables it.", crm_table_name(door))));
 }
 
-static text *
-get_request_key(FunctionCallInfo fcinfo, int n)
-{
-	text	   *key = PG_ARGISNULL(n) ? NULL : PG_GETARG_TEXT_PP(n);
-
-	if (key != NULL && (VARSIZE_ANY_EXHDR(key) == 0 || VARSIZE_ANY_EXHDR(key) > MAX_REQUEST_KEY))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a request key has 1 to %d bytes", MAX_REQUEST_KEY),
-				 errdetail("This one has %d.", (int) VARSIZE_ANY_EXHDR(key)),
-				 errhint("A UUID that the client makes for each request is a good one.")));
-	return key;
-}
-
 /* crm_advance() and crm_advance_order(): the same call, with a table and without. */
 static Datum
 advance(FunctionCallInfo fcinfo, const char *function)
@@ -292,9 +277,15 @@ advance(FunctionCallInfo fcinfo, const char *function)
 	step.key = target.key;
 	step.event = text_to_cstring(PG_GETARG_TEXT_PP(first));
 	step.note = PG_ARGISNULL(first + 1) ? NULL : PG_GETARG_TEXT_PP(first + 1);
-	step.request_key = get_request_key(fcinfo, first + 2);
+	step.request_key = crm_get_request_key(fcinfo, first + 2);
 	step.expected_version = PG_ARGISNULL(first + 3) ? -1 : Max(PG_GETARG_INT32(first + 3), 0);
 	step.context = CurrentMemoryContext;
+	if (step.request_key != NULL)
+	{
+		/* another row may be taking a step with this key: what became of it? */
+		crm_lock_request_key(target.door->root_relid, step.request_key);
+		target.door = crm_door_get(target.rel);
+	}
 	crm_advance_row(target.rel, target.door, &step);
 	table_close(target.rel, NoLock);
 	PG_RETURN_TEXT_P(step.to_status);

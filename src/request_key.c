@@ -39,12 +39,12 @@ crm_get_request_key(FunctionCallInfo fcinfo, int n)
 }
 
 void
-crm_lock_request_key(Relation rel, const text *key)
+crm_lock_request_key(Oid relid, const text *key)
 {
 	uint32		hash = hash_bytes((const unsigned char *) VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
 
 	/* a lock that nothing else takes: there is no object with a number within the table's number */
-	LockDatabaseObject(RelationGetRelid(rel), hash, 0, ExclusiveLock);
+	LockDatabaseObject(relid, hash, 0, ExclusiveLock);
 }
 
 bool
