@@ -23,10 +23,11 @@ PG_CFLAGS  = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-
 
 # The install script, in this order; the tables go into the body of crm_create_tables().
 SQL_CODE   = $(addprefix sql/,header.sql types.sql workflow_functions.sql analysis_functions.sql functions.sql \
-             selling_functions.sql customer_functions.sql opportunity_functions.sql attach.sql)
+             selling_functions.sql customer_functions.sql opportunity_functions.sql rollup_functions.sql \
+             attach.sql)
 SQL_TABLES = $(addprefix sql/schema/,settings.sql workflows.sql workflow_versions.sql customers.sql \
              products.sql exchange_rates.sql orders.sql guards.sql order_lines.sql order_events.sql payments.sql \
-             opportunities.sql activities.sql triggers.sql opportunity_triggers.sql order_lists.sql follow_up.sql \
+             opportunities.sql activities.sql rollups.sql triggers.sql opportunity_triggers.sql order_lists.sql follow_up.sql \
              settlement.sql pipeline.sql star.sql summaries.sql)
 SQL_SCRIPT = crm--$(EXTVERSION).sql
 DATA_built = $(SQL_SCRIPT)

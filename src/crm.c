@@ -7,6 +7,8 @@
 #include "mb/pg_wchar.h"
 #include "utils/guc.h"
 
+#include "capture.h"
+#include "changes.h"
 #include "door.h"
 #include "guards.h"
 #include "settings.h"
@@ -72,4 +74,6 @@ _PG_init(void)
 	crm_settings_init();
 	crm_door_init();
 	crm_guards_init();
+	crm_changes_init();
+	crm_capture_init();
 }

@@ -56,15 +56,6 @@ crm_door_init(void)
 	crm_on_relation_change(forget_doors);
 }
 
-static bool
-is_ours(const Trigger *trigger, PGFunction function)
-{
-	FmgrInfo	info;
-
-	fmgr_info(trigger->tgfoid, &info);
-	return info.fn_addr == function;
-}
-
 /*
  * Our trigger by its C function, whatever schema it was installed in. Were there
  * two, one could say of the other what it likes, so that is an error.
@@ -78,7 +69,7 @@ find_trigger(Relation rel, const TriggerDesc *triggers, PGFunction function)
 	{
 		const Trigger *trigger = &triggers->triggers[i];
 
-		if (!is_ours(trigger, function))
+		if (!crm_calls(trigger, function))
 			continue;
 		if (found != NULL)
 			ereport(ERROR,
@@ -112,7 +103,7 @@ has_plain_update(Relation rel, const TriggerDesc *triggers, AttrNumber status)
 			continue;
 		/* code that may change the row between our lock and our update */
 		if (TRIGGER_FOR_BEFORE(trigger->tgtype) && trigger->tgnattr == 0 &&
-			!is_ours(trigger, crm_enforce_workflow))
+			!crm_calls(trigger, crm_enforce_workflow))
 			return false;
 		/* UPDATE OF status: only a statement says which columns it sets */
 		for (int j = 0; j < trigger->tgnattr; j++)

@@ -27,9 +27,11 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "capture.h"
 #include "catalog.h"
 #include "history.h"
 #include "key.h"
+#include "trigger.h"
 
 static void
 put(TupleTableSlot *slot, const Door *door, HistoryColumn column, Datum value, bool isnull)
@@ -113,27 +115,44 @@ fill(TupleTableSlot *slot, const Door *door, Relation history, EState *estate,
 }
 
 /*
- * The row that the event belongs to has just been written by this transaction,
- * so nobody else can take it away, and if its own statement or a trigger wanted to,
- * the event would be in the way: the foreign key holds, leave its check out. The relation info owns a copy of the triggers, we may change it.
+ * Triggers of the event table that we can do without, which saves their queue:
+ *
+ * The row that the event belongs to has just been written by this transaction, so
+ * nobody else can take it away, and if its own statement or a trigger wanted to,
+ * the event would be in the way: the foreign key holds.
+ *
+ * What capture does, we do ourselves; returns whether it is to be done.
+ *
+ * The relation info owns a copy of the triggers, we may change it.
  */
-static void
-leave_out_key_check(ResultRelInfo *info, Oid parent)
+static bool
+leave_out_triggers(ResultRelInfo *info, Oid parent, bool key_holds)
 {
 	TriggerDesc *triggers = info->ri_TrigDesc;
 	bool		any_left = false;
+	bool		captured = false;
 
 	for (int i = 0; i < triggers->numtriggers; i++)
 	{
 		Trigger    *trigger = &triggers->triggers[i];
 
-		if (trigger->tgfoid == F_RI_FKEY_CHECK_INS && trigger->tgconstrrelid == parent)
+		if (!TRIGGER_FOR_ROW(trigger->tgtype) || !TRIGGER_FOR_INSERT(trigger->tgtype))
+			continue;
+		if (key_holds && trigger->tgfoid == F_RI_FKEY_CHECK_INS && trigger->tgconstrrelid == parent)
 			trigger->tgenabled = TRIGGER_DISABLED;
-		else if (TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_INSERT(trigger->tgtype))
+		else if (trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN && trigger->tgqual == NULL &&
+				 SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA &&
+				 crm_calls(trigger, crm_capture_event))
+		{
+			trigger->tgenabled = TRIGGER_DISABLED;
+			captured = true;
+		}
+		else
 			any_left = true;
 	}
 	if (!any_left)
 		info->ri_TrigDesc = NULL;
+	return captured;
 }
 
 /*
@@ -180,6 +199,7 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 	TupleTableSlot *slot;
 	Oid			caller;
 	int			security;
+	bool		captured;
 
 	owner = door->owner;
 
@@ -206,8 +226,8 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 	/* 0: there is no range table that it could be in */
 	InitResultRelInfo(info, history, 0, NULL, 0);
 	/* unless that has happened already, before this trigger's turn */
-	if (info->ri_TrigDesc != NULL && table_tuple_satisfies_snapshot(rel, now, SnapshotSelf))
-		leave_out_key_check(info, door->root_relid);
+	captured = info->ri_TrigDesc != NULL &&
+		leave_out_triggers(info, door->root_relid, table_tuple_satisfies_snapshot(rel, now, SnapshotSelf));
 	ExecOpenIndices(info, false);
 	if (row->request_key == NULL)
 		leave_out_request_index(info, door->request_index);
@@ -226,6 +246,8 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 				 errdetail("A BEFORE trigger of table %s has suppressed the row.",
 						   crm_relation_name(history)),
 				 errhint("Look at the triggers of the table; one of them returns NULL.")));
+	if (captured)
+		crm_capture_new_event(history, slot);
 	if (info->ri_TrigDesc != NULL)
 		AfterTriggerEndQuery(estate);
 

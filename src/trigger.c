@@ -12,6 +12,7 @@ crm_trigger_data(FunctionCallInfo fcinfo, const char *name, CrmTriggerKind kind)
 	static const char *const wanted[] = {
 		"BEFORE INSERT OR UPDATE FOR EACH ROW",
 		"AFTER INSERT OR UPDATE FOR EACH ROW",
+		"AFTER FOR EACH ROW",
 		"BEFORE FOR EACH ROW",
 		"BEFORE FOR EACH STATEMENT",
 		"AFTER FOR EACH STATEMENT",
@@ -34,6 +35,9 @@ crm_trigger_data(FunctionCallInfo fcinfo, const char *name, CrmTriggerKind kind)
 			case CRM_TRIGGER_AFTER_ROW:
 				fits = TRIGGER_FIRED_AFTER(event) && row_write;
 				break;
+			case CRM_TRIGGER_AFTER_ANY_ROW:
+				fits = TRIGGER_FIRED_AFTER(event) && TRIGGER_FIRED_FOR_ROW(event);
+				break;
 			case CRM_TRIGGER_BEFORE_ANY_ROW:
 				fits = TRIGGER_FIRED_BEFORE(event) && TRIGGER_FIRED_FOR_ROW(event);
 				break;
@@ -54,6 +58,15 @@ crm_trigger_data(FunctionCallInfo fcinfo, const char *name, CrmTriggerKind kind)
 				 errmsg("function %s() was not called as the trigger that it is for", name),
 				 errhint("Use it in CREATE TRIGGER … %s.", wanted[kind])));
 	return trigger;
+}
+
+bool
+crm_calls(const Trigger *trigger, PGFunction function)
+{
+	FmgrInfo	info;
+
+	fmgr_info(trigger->tgfoid, &info);
+	return info.fn_addr == function;
 }
 
 void

@@ -15,6 +15,7 @@ typedef enum CrmTriggerKind
 {
 	CRM_TRIGGER_BEFORE_ROW,		/* FOR EACH ROW, INSERT or UPDATE */
 	CRM_TRIGGER_AFTER_ROW,
+	CRM_TRIGGER_AFTER_ANY_ROW,	/* DELETE too */
 	CRM_TRIGGER_BEFORE_ANY_ROW, /* DELETE too */
 	CRM_TRIGGER_BEFORE_STATEMENT,	/* any event */
 	CRM_TRIGGER_AFTER_STATEMENT,
@@ -24,6 +25,9 @@ typedef enum CrmTriggerKind
 /* The trigger's data, after a check that it is called as one of that kind. */
 extern TriggerData *crm_trigger_data(FunctionCallInfo fcinfo, const char *name,
 									 CrmTriggerKind kind);
+
+/* Whether a trigger calls that function of ours, whatever schema it was installed in */
+extern bool crm_calls(const Trigger *trigger, PGFunction function);
 
 /* Error 39P01 if a statement trigger of an INSERT, UPDATE or DELETE has not the transition tables of it */
 extern void crm_check_transition_tables(const TriggerData *trigger, const char *name);

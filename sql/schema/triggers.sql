@@ -56,6 +56,44 @@ CREATE TRIGGER order_events_protect_history
     BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON crm.order_events
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_protect_history();
 
+-- What writes do to the sales figures (rollups.sql).
+CREATE TRIGGER orders_capture
+    AFTER INSERT OR UPDATE OR DELETE ON crm.orders
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_capture_order();
+CREATE TRIGGER order_lines_capture
+    AFTER INSERT OR UPDATE OR DELETE ON crm.order_lines
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_capture_line();
+CREATE TRIGGER order_events_capture
+    AFTER INSERT OR UPDATE OR DELETE ON crm.order_events
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_capture_event();
+CREATE TRIGGER products_capture
+    AFTER UPDATE OR DELETE ON crm.products
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_capture_dimension('category');
+CREATE TRIGGER customers_capture
+    AFTER UPDATE OR DELETE ON crm.customers
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_capture_dimension('region');
+CREATE TRIGGER orders_capture_truncate
+    AFTER TRUNCATE ON crm.orders
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_clear_rollups('order');
+CREATE TRIGGER order_lines_capture_truncate
+    AFTER TRUNCATE ON crm.order_lines
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_clear_rollups('line');
+CREATE TRIGGER order_events_capture_truncate
+    AFTER TRUNCATE ON crm.order_events
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_clear_rollups('event');
+CREATE TRIGGER products_capture_truncate
+    AFTER TRUNCATE ON crm.products
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_clear_rollups('category');
+CREATE TRIGGER customers_capture_truncate
+    AFTER TRUNCATE ON crm.customers
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_clear_rollups('region');
+CREATE TRIGGER workflows_capture
+    AFTER UPDATE ON crm.workflows
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_capture_booked();
+CREATE TRIGGER settings_capture
+    AFTER UPDATE OF time_zone ON crm.settings
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_capture_time_zone();
+
 -- A broken guard is refused, and so is a workflow whose guards are missing (SET CONSTRAINTS … DEFERRED: at commit).
 CREATE TRIGGER guards_check_condition
     BEFORE INSERT OR UPDATE ON crm.guards
@@ -145,3 +183,15 @@ COMMENT ON TRIGGER workflows_invalidate_cache   ON crm.workflows    IS 'Makes a 
 COMMENT ON TRIGGER settings_invalidate_cache    ON crm.settings     IS 'Makes changed settings take effect in all sessions';
 COMMENT ON TRIGGER workflows_invalidate_cache_on_truncate ON crm.workflows IS 'Makes a changed workflow take effect in all sessions';
 COMMENT ON TRIGGER settings_invalidate_cache_on_truncate  ON crm.settings  IS 'Makes changed settings take effect in all sessions';
+COMMENT ON TRIGGER orders_capture       ON crm.orders       IS 'Tells the sales figures what has changed about an order';
+COMMENT ON TRIGGER order_lines_capture  ON crm.order_lines  IS 'Tells the sales figures what has changed about a line';
+COMMENT ON TRIGGER order_events_capture ON crm.order_events IS 'Tells the figures of the process what has happened';
+COMMENT ON TRIGGER products_capture     ON crm.products     IS 'Moves the sales of a product to its new category';
+COMMENT ON TRIGGER customers_capture    ON crm.customers    IS 'Moves the sales of a customer to the new region';
+COMMENT ON TRIGGER orders_capture_truncate       ON crm.orders       IS 'Empties the figures of orders';
+COMMENT ON TRIGGER order_lines_capture_truncate  ON crm.order_lines  IS 'Empties the figures of sold lines';
+COMMENT ON TRIGGER order_events_capture_truncate ON crm.order_events IS 'Empties the figures of events';
+COMMENT ON TRIGGER products_capture_truncate     ON crm.products     IS 'Forgets the categories of the products';
+COMMENT ON TRIGGER customers_capture_truncate    ON crm.customers    IS 'Forgets the regions of the customers';
+COMMENT ON TRIGGER workflows_capture ON crm.workflows IS 'Brings the sales figures in line with which statuses count as sold';
+COMMENT ON TRIGGER settings_capture  ON crm.settings  IS 'Counts the events by the days of the new time zone';

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(166);
+SELECT plan(177);
 
 INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明'), (3, NULL, 'Zoë'), (4, NULL, 'Bob');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -155,6 +155,17 @@ INSERT INTO cases (name, state, statement) VALUES
     ('stage_probabilities_are_of_a_workflow', '23503', $$INSERT INTO crm.stage_probabilities VALUES ('x', 'lead', 1)$$),
     ('stage_probabilities_are_0_to_100', '23514', $$UPDATE crm.stage_probabilities SET probability = -1$$),
     ('stage_probabilities_are_0_to_100', '23514', $$UPDATE crm.stage_probabilities SET probability = 'NaN'$$),
+    ('rollups_have_a_unique_name', '23505', $$INSERT INTO crm.rollups VALUES ('sales_by_day', 'line', '{day}')$$),
+    ('rollups_name_has_1_to_55_bytes', '23514', $$INSERT INTO crm.rollups VALUES ('', 'line', '{day}')$$),
+    ('rollups_grain_is_known', '23514', $$INSERT INTO crm.rollups VALUES ('x', 'lines', '{day}')$$),
+    ('rollup_values_are_known_once', '23505', $$INSERT INTO crm.rollup_values VALUES ('region', 1, 'a'), ('region', 1, 'b')$$),
+    ('sales_by_day_are_one', '23505', $$INSERT INTO crm.sales_by_day_cells VALUES ('2024-01-01', 1, 1, 1), ('2024-01-01', 1, 1, 1)$$),
+    ('sales_by_product_month_are_one', '23505', $$INSERT INTO crm.sales_by_product_month_cells VALUES (1, '2024-01-01', 1, 1, 1), (1, '2024-01-01', 1, 1, 1)$$),
+    ('sales_by_category_month_are_one', '23505', $$INSERT INTO crm.sales_by_category_month_cells VALUES (NULL, '2024-01-01', 1, 1, 1), (NULL, '2024-01-01', 1, 1, 1)$$),
+    ('sales_by_region_month_are_one', '23505', $$INSERT INTO crm.sales_by_region_month_cells VALUES (NULL, '2024-01-01', 1, 1, 1), (NULL, '2024-01-01', 1, 1, 1)$$),
+    ('sales_by_customer_month_are_one', '23505', $$INSERT INTO crm.sales_by_customer_month_cells VALUES (1, '2024-01-01', 1, 1, 1), (1, '2024-01-01', 1, 1, 1)$$),
+    ('orders_by_status_are_one', '23505', $$INSERT INTO crm.orders_by_status_cells VALUES ('x', '2024-01-01', 1, 1), ('x', '2024-01-01', 1, 1)$$),
+    ('steps_by_day_are_one', '23505', $$INSERT INTO crm.steps_by_day_cells VALUES (NULL, 'x', '2024-01-01', 1, 1), (NULL, 'x', '2024-01-01', 1, 1)$$),
     ('order_events_are_numbered', '23505', $$INSERT INTO crm.order_events SELECT * FROM crm.order_events$$),
     ('order_events_belong_to_an_order', '23503', $$INSERT INTO crm.order_events SELECT 99, seq, at, event, from_status, to_status, dwell, actor, role, note FROM crm.order_events WHERE order_id = 1$$),
     ('order_events_belong_to_an_order', '23503', $$DELETE FROM crm.orders WHERE id = 1$$);

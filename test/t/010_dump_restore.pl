@@ -8,7 +8,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @tables = qw(customers products orders order_lines order_events payments exchange_rates opportunities opportunity_lines opportunity_events stage_probabilities activities workflows workflow_versions guards settings);
+my @tables = qw(customers products orders order_lines order_events payments exchange_rates opportunities opportunity_lines opportunity_events stage_probabilities activities workflows workflow_versions guards settings
+	rollups line_changes order_changes event_changes dimension_changes rollup_values sales_by_day_cells sales_by_product_month_cells sales_by_category_month_cells sales_by_region_month_cells sales_by_customer_month_cells orders_by_status_cells steps_by_day_cells);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -122,8 +123,8 @@ sub contents
 {
 	my ($db, $table, $columns) = @_;
 	$columns //= '*';
-	my $key = $table =~ /^(order_|opportunity_|stage_|payments|exchange_rates)|versions$/ ? '1, 2' : $table =~ /^(fact|dim|cohort)_/ ? '1, 2, 3' : '1';
-	return $node->safe_psql($db, "COPY (SELECT $columns FROM crm.$table ORDER BY $key) TO STDOUT");
+	my $key = $table =~ /_changes$|_cells$|_values$/ ? 't::text' : $table =~ /^(order_|opportunity_|stage_|payments|exchange_rates)|versions$/ ? '1, 2' : $table =~ /^(fact|dim|cohort)_/ ? '1, 2, 3' : '1';
+	return $node->safe_psql($db, "COPY (SELECT $columns FROM crm.$table t ORDER BY $key) TO STDOUT");
 }
 
 # The lines of a dump; newer versions of pg_dump put a random word into it.

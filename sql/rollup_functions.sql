@@ -1,0 +1,442 @@
+-- Sums that are kept: what they are made of, and how they are brought up to date.
+
+-- The SQL behind a rollup. part says which:
+--   tables   the plain query over the tables that the view answers
+--   view     the view: kept sums, what waits, and what is on the move to another category or region
+--   merge    what a merge adds to the kept sums (taken_… are what it has taken from the change tables)
+--   rebuild  kept sums made from scratch, so that they and what waits add up to the tables
+CREATE FUNCTION @extschema@.crm_rollup_query(grain text, dimensions text[], part text, cells text DEFAULT NULL) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $crm_rollup_query$
+#variable_conflict use_variable
+DECLARE
+    -- "known" is the category or region as the kept sums have it; what they have not seen yet is where it is now
+    of_products  constant text := E'\n    LEFT JOIN crm.products p ON p.id = s.product_id';
+    of_customers constant text := E'\n    LEFT JOIN crm.customers c ON c.id = s.customer_id';
+    known_products  constant text := E'\n    LEFT JOIN crm.rollup_values kp ON kp.dimension = ''category'' AND kp.id = s.product_id';
+    known_customers constant text := E'\n    LEFT JOIN crm.rollup_values kc ON kc.dimension = ''region'' AND kc.id = s.customer_id';
+    by_category constant boolean := 'category' = ANY (dimensions);
+    by_region   constant boolean := 'region' = ANY (dimensions);
+    facts    text;      -- one row for each line, order or event
+    measures text[];
+    shown    text;      -- the measures as people read them
+    changes  text;
+    marks    text := 'crm.dimension_changes';
+    names    text := '';
+    current  text := '';
+    known    text := '';
+    moved    text := '';
+    sums     text;
+    signed   text;
+    added    text;
+    current_joins text := '';
+    known_joins   text := '';
+    arms     text[];
+    dimension text;
+BEGIN
+    IF grain = 'line' THEN
+        facts := $$SELECT o.placed_on AS day, l.product_id, o.customer_id, o.owner, o.currency, o.workflow, 1 AS lines,
+            (l.quantity * 1000)::bigint AS quantity, (round(l.amount * o.exchange_rate, 2) * 100)::bigint AS amount
+        FROM crm.order_lines l
+        JOIN crm.orders o ON o.id = l.order_id
+        JOIN (SELECT w.name AS workflow, x.state AS status
+              FROM crm.workflows w CROSS JOIN LATERAL @extschema@.crm_states(w.definition) x
+              WHERE 'booked' = ANY (x.classes)) b ON b.workflow = o.workflow AND b.status = o.status$$;
+        measures := '{lines,quantity,amount}';
+        shown := 'sum(s.lines)::bigint AS lines, (sum(s.quantity) * 0.001)::numeric(20,3) AS quantity, (sum(s.amount) * 0.01)::numeric(20,2) AS amount';
+        changes := 'crm.line_changes';
+    ELSIF grain = 'order' THEN
+        facts := $$SELECT o.placed_on AS day, o.customer_id, o.owner, o.currency, o.workflow, o.status, 1 AS orders,
+            (o.reporting_total * 100)::bigint AS total
+        FROM crm.orders o$$;
+        measures := '{orders,total}';
+        shown := 'sum(s.orders)::bigint AS orders, (sum(s.total) * 0.01)::numeric(20,2) AS total';
+        changes := 'crm.order_changes';
+    ELSE
+        facts := $$SELECT (e.at AT TIME ZONE g.time_zone)::date AS day, e.event, e.from_status, e.to_status, 1 AS events,
+            coalesce(extract(epoch FROM e.dwell) * 1000000, 0)::bigint AS dwell
+        FROM crm.order_events e CROSS JOIN crm.settings g$$;
+        measures := '{events,dwell}';
+        shown := 'sum(s.events)::bigint AS events, (sum(s.dwell) * 0.000001)::numeric(20,6) AS dwell_seconds';
+        changes := 'crm.event_changes';
+    END IF;
+    IF part = 'merge' THEN
+        changes := format('taken_%ss', grain);
+        marks := 'taken_dimensions';
+    END IF;
+    IF grain = 'order' THEN
+        changes := format($$(SELECT day, customer_id, owner, currency, workflow, status, orders, total FROM %1$s
+        UNION ALL SELECT day, customer_id, owner, currency, workflow, left_status, -orders, -total FROM %1$s WHERE left_status IS NOT NULL)$$, changes);
+    END IF;
+
+    FOREACH dimension IN ARRAY dimensions LOOP
+        DECLARE
+            name constant text := CASE WHEN dimension IN ('product', 'customer') THEN dimension || '_id' ELSE dimension END;
+            now  constant text := CASE dimension
+                WHEN 'month'    THEN 'date_trunc(''month'', s.day::timestamp)::date'
+                WHEN 'category' THEN 'p.category'
+                WHEN 'region'   THEN 'c.region'
+                ELSE 's.' || name END;
+            was  constant text := CASE dimension
+                WHEN 'category' THEN 'CASE WHEN kp.id IS NULL THEN p.category ELSE kp.value END'
+                WHEN 'region'   THEN 'CASE WHEN kc.id IS NULL THEN c.region ELSE kc.value END'
+                ELSE now END;
+        BEGIN
+            names   := names   || format('s.%s, ', name);
+            current := current || format('%s AS %s, ', now, name);
+            known   := known   || format('%s AS %s, ', was, name);
+            moved   := moved   || format('%s AS %s, ', CASE WHEN was = now THEN now ELSE format('CASE v.sign WHEN 1 THEN %s ELSE %s END', now, was) END, name);
+        END;
+    END LOOP;
+    SELECT string_agg(format('sum(s.%1$s)::bigint AS %1$s', m), ', '), string_agg(format('v.sign * s.%1$s AS %1$s', m), ', '),
+           string_agg(format('s.%s', m), ', ')
+    INTO sums, signed, added FROM unnest(measures) m;
+    IF by_category THEN
+        current_joins := current_joins || of_products;
+        known_joins := known_joins || of_products || known_products;
+    END IF;
+    IF by_region THEN
+        current_joins := current_joins || of_customers;
+        known_joins := known_joins || of_customers || known_customers;
+    END IF;
+
+    IF part = 'tables' THEN
+        RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s\n    FROM (%s) s%s) s\nGROUP BY %s',
+                      names, shown, current, added, facts, current_joins, rtrim(names, ', '));
+    ELSIF part = 'rebuild' THEN
+        RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s\n    FROM (%s) s%s\nUNION ALL\n    SELECT %s%s\n    FROM %s s CROSS JOIN (VALUES (-1)) v (sign)%s) s\nGROUP BY %s',
+                      names, sums, known, added, facts, known_joins, known, signed, changes, known_joins, rtrim(names, ', '));
+    END IF;
+
+    arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s', known, added, changes, known_joins)];
+    -- What has moved is few, and found by its products and customers. (OFFSET 0: row by row, never by
+    -- reading all lines, whatever the planner thinks of an empty change table.)
+    IF by_category THEN
+        arms := arms || format(E'    SELECT %s%s\n    FROM (SELECT DISTINCT d.id FROM %s d WHERE d.dimension = ''category'') m\n    CROSS JOIN LATERAL (SELECT f.* FROM (%s) f WHERE f.product_id = m.id OFFSET 0) s\n    CROSS JOIN (VALUES (-1), (1)) v (sign)%s',
+                               moved, signed, marks, facts, known_joins);
+    END IF;
+    IF by_region THEN
+        arms := arms || format(E'    SELECT %s%s\n    FROM (SELECT DISTINCT d.id FROM %s d WHERE d.dimension = ''region'') m\n    CROSS JOIN LATERAL (SELECT f.* FROM (%s) f WHERE f.customer_id = m.id OFFSET 0) s\n    CROSS JOIN (VALUES (-1), (1)) v (sign)%s%s',
+                               moved, signed, marks, facts, known_joins,
+                               -- the arm above has those
+                               CASE WHEN by_category THEN format(E'\n    WHERE NOT EXISTS (SELECT FROM %s d WHERE d.dimension = ''category'' AND d.id = s.product_id)', marks) END);
+    END IF;
+
+    IF part = 'merge' THEN
+        RETURN format(E'SELECT %s%s FROM (\n%s) s\nGROUP BY %s\nHAVING %s', names, sums,
+                      array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '),
+                      (SELECT string_agg(format('sum(s.%s) <> 0', m), ' OR ') FROM unnest(measures) m));
+    END IF;
+    RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s FROM %s s\nUNION ALL\n%s) s\nGROUP BY %s\nHAVING sum(s.%I) <> 0',
+                  names, shown, names, added, cells, array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '), measures[1]);
+END
+$crm_rollup_query$;
+
+-- By what a kept sum is found where NULLs are all distinct (PostgreSQL 14).
+CREATE FUNCTION @extschema@.crm_rollup_keys(dimensions text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+RETURN (SELECT string_agg(CASE WHEN d IN ('product', 'customer') THEN d || '_id' WHEN d IN ('day', 'month') THEN d
+                          ELSE format('coalesce(%1$s, ''''), (%1$s IS NULL)', d) END, ', ' ORDER BY n)
+        FROM unnest(dimensions) WITH ORDINALITY x (d, n));
+
+-- Merges are one at a time; a merge, a rebuild and a change of the rollups, too. Nobody else waits for that.
+-- A snapshot from before the lock would not show what the one before has left.
+CREATE FUNCTION @extschema@.crm_lock_rollups() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $crm_lock_rollups$
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+            MESSAGE = format('rollups cannot be changed in a %s transaction', upper(current_setting('transaction_isolation'))),
+            DETAIL  = 'Its snapshot may be older than what others have merged.',
+            HINT    = 'BEGIN ISOLATION LEVEL READ COMMITTED.';
+    END IF;
+    LOCK TABLE crm.rollups IN SHARE UPDATE EXCLUSIVE MODE;
+END
+$crm_lock_rollups$;
+
+-- In one statement, so with one snapshot: whoever sees the changes gone sees the sums that they are in.
+CREATE FUNCTION @extschema@.crm_merge_rollups() RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $crm_merge_rollups$
+DECLARE
+    statement text;
+    merged    bigint;
+BEGIN
+    PERFORM @extschema@.crm_lock_rollups();
+    SELECT $$WITH
+taken_lines AS (DELETE FROM crm.line_changes RETURNING *),
+taken_orders AS (DELETE FROM crm.order_changes RETURNING *),
+taken_events AS (DELETE FROM crm.event_changes RETURNING *),
+taken_dimensions AS (DELETE FROM crm.dimension_changes RETURNING *),
+found AS (
+    SELECT 'category' AS dimension, p.id, p.category AS value
+    FROM (SELECT product_id AS id FROM taken_lines UNION SELECT id FROM taken_dimensions WHERE dimension = 'category') x
+    JOIN crm.products p ON p.id = x.id
+    UNION ALL
+    SELECT 'region', c.id, c.region
+    FROM (SELECT customer_id AS id FROM taken_lines UNION SELECT customer_id FROM taken_orders
+          UNION SELECT id FROM taken_dimensions WHERE dimension = 'region') x
+    JOIN crm.customers c ON c.id = x.id
+), known AS (
+    INSERT INTO crm.rollup_values
+    SELECT f.dimension, f.id, f.value
+    FROM found f LEFT JOIN crm.rollup_values k ON k.dimension = f.dimension AND k.id = f.id
+    WHERE k.id IS NULL OR k.value IS DISTINCT FROM f.value
+    ON CONFLICT (dimension, id) DO UPDATE SET value = excluded.value
+), forgotten AS (
+    DELETE FROM crm.rollup_values k
+    WHERE (k.dimension, k.id) IN (SELECT dimension, id FROM taken_dimensions)
+      AND CASE k.dimension WHEN 'category' THEN NOT EXISTS (SELECT FROM crm.products p WHERE p.id = k.id)
+          ELSE NOT EXISTS (SELECT FROM crm.customers c WHERE c.id = k.id) END
+)$$ || coalesce(string_agg(format(E',\nrollup_%s AS (\nINSERT INTO %s AS t\n%s\nON CONFLICT %s DO UPDATE SET %s)',
+            r.number, r.cells, @extschema@.crm_rollup_query(r.grain, r.dimensions, 'merge'), r.keys, r.sets), ''), '') ||
+        E'\nSELECT (SELECT count(*) FROM taken_lines) + (SELECT count(*) FROM taken_orders) + (SELECT count(*) FROM taken_events) + (SELECT count(*) FROM taken_dimensions)'
+    INTO statement
+    FROM (
+        SELECT row_number() OVER (ORDER BY r.name) AS number, format('crm.%I', r.name || '_cells') AS cells, r.grain, r.dimensions,
+               CASE WHEN EXISTS (SELECT FROM pg_constraint c
+                                 WHERE c.conrelid = format('crm.%I', r.name || '_cells')::regclass AND c.conname = r.name || '_are_one')
+                    THEN format('ON CONSTRAINT %I', r.name || '_are_one')
+                    ELSE format('(%s)', @extschema@.crm_rollup_keys(r.dimensions)) END AS keys,
+               CASE r.grain WHEN 'line' THEN 'lines = t.lines + excluded.lines, quantity = t.quantity + excluded.quantity, amount = t.amount + excluded.amount'
+                            WHEN 'order' THEN 'orders = t.orders + excluded.orders, total = t.total + excluded.total'
+                            ELSE 'events = t.events + excluded.events, dwell = t.dwell + excluded.dwell' END AS sets
+        FROM crm.rollups r) r;
+    EXECUTE statement INTO merged;
+    RETURN merged;
+END
+$crm_merge_rollups$;
+
+CREATE FUNCTION @extschema@.crm_rebuild_rollups(rollup text DEFAULT NULL) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $crm_rebuild_rollups$
+#variable_conflict use_variable
+DECLARE
+    kept  record;
+    rows  bigint;
+    total bigint := 0;
+BEGIN
+    PERFORM @extschema@.crm_lock_rollups();
+    IF rollup IS NOT NULL AND NOT EXISTS (SELECT FROM crm.rollups r WHERE r.name = rollup) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('rollup "%s" does not exist', rollup),
+            HINT = 'SELECT name FROM crm.rollups shows those that do.';
+    END IF;
+    FOR kept IN SELECT r.*, format('crm.%I', r.name || '_cells') AS cells FROM crm.rollups r
+                WHERE rollup IS NULL OR r.name = rollup ORDER BY r.name LOOP
+        EXECUTE format('DELETE FROM %s', kept.cells);
+        -- One statement again: the sums, where they have the products and customers that they see for the first time, and
+        -- which of the others have moved without being noted.
+        EXECUTE format($$WITH filled AS (INSERT INTO %s %s RETURNING 1),
+            known AS (INSERT INTO crm.rollup_values
+                SELECT 'category', p.id, p.category FROM crm.products p
+                WHERE %L AND NOT EXISTS (SELECT FROM crm.rollup_values k WHERE k.dimension = 'category' AND k.id = p.id)
+                UNION ALL
+                SELECT 'region', c.id, c.region FROM crm.customers c
+                WHERE %L AND NOT EXISTS (SELECT FROM crm.rollup_values k WHERE k.dimension = 'region' AND k.id = c.id)),
+            moved AS (INSERT INTO crm.dimension_changes
+                SELECT k.dimension, k.id FROM crm.rollup_values k
+                LEFT JOIN crm.products p ON k.dimension = 'category' AND p.id = k.id
+                LEFT JOIN crm.customers c ON k.dimension = 'region' AND c.id = k.id
+                WHERE k.value IS DISTINCT FROM CASE k.dimension WHEN 'category' THEN p.category ELSE c.region END)
+            SELECT count(*) FROM filled$$,
+            kept.cells, @extschema@.crm_rollup_query(kept.grain, kept.dimensions, 'rebuild'),
+            'category' = ANY (kept.dimensions), 'region' = ANY (kept.dimensions)) INTO rows;
+        total := total + rows;
+        RAISE NOTICE 'rollup "%" has % rows', kept.name, rows;
+    END LOOP;
+    RETURN total;
+END
+$crm_rebuild_rollups$;
+
+CREATE FUNCTION @extschema@.crm_create_rollup(name text, grain text, dimensions text[]) RETURNS regclass
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $crm_create_rollup$
+#variable_conflict use_variable
+DECLARE
+    -- what may be asked of each grain, and in which column it lies
+    possible constant text[] := CASE grain
+        WHEN 'line'  THEN '{day,month,product,category,customer,region,owner,currency,workflow}'
+        WHEN 'order' THEN '{day,month,customer,region,owner,currency,workflow,status}'
+        WHEN 'event' THEN '{day,month,event,from_status,to_status}' END;
+    cells    constant text := format('crm.%I', name || '_cells');
+    dimension text;
+    keys     text;
+    columns  text;
+    measure  record;
+BEGIN
+    IF name IS NULL OR grain IS NULL OR dimensions IS NULL OR array_position(dimensions, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = 'name, grain and dimensions must not be null',
+            HINT    = 'SELECT crm_create_rollup(''sales_by_owner_month'', ''line'', ''{owner,month}'')';
+    END IF;
+    IF possible IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('grain "%s" does not exist', grain),
+            HINT = 'line, order and event do.';
+    END IF;
+    IF octet_length(name) NOT BETWEEN 1 AND 55 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = 'the name of a rollup has 1 to 55 bytes',
+            DETAIL = format('This one has %s.', octet_length(name));
+    END IF;
+    IF cardinality(dimensions) = 0 OR cardinality(dimensions) <> (SELECT count(DISTINCT d) FROM unnest(dimensions) d) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a rollup has one dimension or more, each once',
+            DETAIL = format('These are: %s.', coalesce(nullif(array_to_string(dimensions, ', '), ''), 'none'));
+    END IF;
+    FOREACH dimension IN ARRAY dimensions LOOP
+        IF dimension <> ALL (possible) THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                MESSAGE = format('there is no dimension "%s" of grain "%s"', dimension, grain),
+                HINT    = format('There are: %s.', array_to_string(possible, ', '));
+        END IF;
+    END LOOP;
+    IF to_regnamespace('crm') IS NULL OR to_regclass('crm.rollups') IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = 'table "crm.rollups" does not exist',
+            HINT = 'CREATE EXTENSION crm makes the tables.';
+    END IF;
+    PERFORM @extschema@.crm_lock_rollups();
+
+    SELECT string_agg(CASE WHEN d IN ('product', 'customer') THEN d || '_id' ELSE d END, ', ' ORDER BY n),
+           string_agg(CASE WHEN d IN ('product', 'customer') THEN d || '_id bigint' WHEN d IN ('day', 'month') THEN d || ' date' ELSE d || ' text' END, ', ' ORDER BY n)
+    INTO keys, columns
+    FROM unnest(dimensions) WITH ORDINALITY x (d, n);
+    EXECUTE format('CREATE TABLE %s (%s, %s) WITH (fillfactor = 70)', cells, columns,
+                   CASE grain WHEN 'line' THEN 'lines bigint NOT NULL, quantity bigint NOT NULL, amount bigint NOT NULL'
+                              WHEN 'order' THEN 'orders bigint NOT NULL, total bigint NOT NULL'
+                              ELSE 'events bigint NOT NULL, dwell bigint NOT NULL' END);
+    IF current_setting('server_version_num')::integer >= 150000 THEN
+        EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE NULLS NOT DISTINCT (%s)', cells, name || '_are_one', keys);
+        EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', name || '_are_one', cells, 'A combination is there once');
+    ELSE
+        EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', name || '_are_one', cells, @extschema@.crm_rollup_keys(dimensions));
+        EXECUTE format('COMMENT ON INDEX crm.%I IS %L', name || '_are_one', 'A combination is there once');
+    END IF;
+    EXECUTE format('CREATE VIEW crm.%I AS %s', name, @extschema@.crm_rollup_query(grain, dimensions, 'view', cells));
+
+    EXECUTE format('COMMENT ON TABLE %s IS %L', cells, format('Kept sums of the view %s; what has changed since is not in them', name));
+    EXECUTE format('COMMENT ON VIEW crm.%I IS %L', name,
+                   format(CASE grain WHEN 'line' THEN 'Sold lines (those of booked orders) by %s, in the reporting currency; always current'
+                                     WHEN 'order' THEN 'Orders by %s, in the reporting currency; always current'
+                                     ELSE 'Steps of orders by %s; always current' END, array_to_string(dimensions, ', ')));
+    FOR measure IN
+        SELECT a.attrelid::regclass AS relation, a.attname, CASE a.attname
+            WHEN 'day' THEN CASE grain WHEN 'event' THEN 'Day of the step in the reporting time zone' ELSE 'Day on which the order was placed' END
+            WHEN 'month' THEN CASE grain WHEN 'event' THEN 'First day of the month of the step' ELSE 'First day of the month in which the order was placed' END
+            WHEN 'product_id' THEN 'Product that was sold'
+            WHEN 'category' THEN 'Category of the product'
+            WHEN 'customer_id' THEN 'Customer who ordered'
+            WHEN 'region' THEN 'Region of the customer'
+            WHEN 'owner' THEN 'Salesperson who looks after the order'
+            WHEN 'currency' THEN 'Currency of the order; amounts are in the reporting currency all the same'
+            WHEN 'workflow' THEN 'Sales process of the order'
+            WHEN 'status' THEN 'Status of the order'
+            WHEN 'event' THEN 'What happened'
+            WHEN 'from_status' THEN 'Status before the step'
+            WHEN 'to_status' THEN 'Status after the step'
+            WHEN 'lines' THEN 'Lines sold'
+            WHEN 'orders' THEN 'Number of orders'
+            WHEN 'events' THEN 'Number of steps'
+            WHEN 'dwell_seconds' THEN 'Seconds that the orders had been in from_status, all together'
+            WHEN 'dwell' THEN 'Microseconds that the orders had been in from_status, all together'
+            WHEN 'quantity' THEN CASE c.relkind WHEN 'v' THEN 'Units sold' ELSE 'Thousandths of a unit that were sold' END
+            WHEN 'amount' THEN CASE c.relkind WHEN 'v' THEN 'What the lines come to, in the reporting currency' ELSE 'Cents that the lines come to, in the reporting currency' END
+            WHEN 'total' THEN CASE c.relkind WHEN 'v' THEN 'What the orders come to, in the reporting currency' ELSE 'Cents that the orders come to, in the reporting currency' END
+            END AS comment
+        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+        WHERE c.oid IN (cells::regclass, format('crm.%I', name)::regclass) AND a.attnum > 0
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', measure.relation, measure.attname, measure.comment);
+    END LOOP;
+
+    INSERT INTO crm.rollups VALUES (name, grain, dimensions);
+    PERFORM set_config('client_min_messages', 'warning', true);
+    PERFORM @extschema@.crm_rebuild_rollups(name);
+    RETURN format('crm.%I', name)::regclass;
+END
+$crm_create_rollup$;
+
+CREATE FUNCTION @extschema@.crm_drop_rollup(name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $crm_drop_rollup$
+#variable_conflict use_variable
+BEGIN
+    PERFORM @extschema@.crm_lock_rollups();
+    DELETE FROM crm.rollups r WHERE r.name = name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('rollup "%s" does not exist', name),
+            HINT = 'SELECT name FROM crm.rollups shows those that do.';
+    END IF;
+    EXECUTE format('DROP VIEW crm.%I', name);
+    EXECUTE format('DROP TABLE crm.%I', name || '_cells');
+END
+$crm_drop_rollup$;
+
+CREATE FUNCTION @extschema@.crm_check_rollups() RETURNS TABLE (rollup text, found_in text, figures jsonb)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $crm_check_rollups$
+DECLARE
+    kept record;
+BEGIN
+    FOR kept IN SELECT r.* FROM crm.rollups r ORDER BY r.name LOOP
+        RETURN QUERY EXECUTE format($$
+            SELECT %1$L::text, 'view'::text, to_jsonb(v) FROM (SELECT * FROM crm.%1$I EXCEPT ALL (%2$s)) v
+            UNION ALL
+            SELECT %1$L, 'tables', to_jsonb(t) FROM ((%2$s) EXCEPT ALL SELECT * FROM crm.%1$I) t$$,
+            kept.name, @extschema@.crm_rollup_query(kept.grain, kept.dimensions, 'tables'));
+    END LOOP;
+END
+$crm_check_rollups$;
+
+-- After TRUNCATE: of a grain, or of what is known of products (category) or customers (region).
+CREATE FUNCTION @extschema@.crm_empty_rollups(what text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $crm_empty_rollups$
+DECLARE
+    kept record;
+BEGIN
+    PERFORM @extschema@.crm_lock_rollups();
+    IF what IN ('category', 'region') THEN
+        DELETE FROM crm.rollup_values k WHERE k.dimension = what;
+        DELETE FROM crm.dimension_changes d WHERE d.dimension = what;
+        RETURN;
+    END IF;
+    EXECUTE format('DELETE FROM crm.%I', what || '_changes');
+    FOR kept IN SELECT r.name FROM crm.rollups r WHERE r.grain = what LOOP
+        EXECUTE format('DELETE FROM crm.%I', kept.name || '_cells');
+    END LOOP;
+END
+$crm_empty_rollups$;
+REVOKE EXECUTE ON FUNCTION @extschema@.crm_empty_rollups(text) FROM PUBLIC;
+
+-- What feeds them: trigger functions.
+CREATE FUNCTION @extschema@.crm_capture_order() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_capture_line() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_capture_event() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_capture_dimension() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_capture_booked() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_capture_time_zone() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_clear_rollups() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+
+COMMENT ON FUNCTION @extschema@.crm_create_rollup(text, text, text[]) IS
+    'Keeps sums over sold lines, orders or events by these dimensions, and shows them in a view of that name; it is filled at once';
+COMMENT ON FUNCTION @extschema@.crm_drop_rollup(text) IS 'Drops a rollup with its view';
+COMMENT ON FUNCTION @extschema@.crm_merge_rollups() IS 'Moves what waits in the change tables into the kept sums; returns how many changes that were';
+COMMENT ON FUNCTION @extschema@.crm_check_rollups() IS 'Recomputes all rollups from the tables and lists every difference; none, ever';
+COMMENT ON FUNCTION @extschema@.crm_rebuild_rollups(text) IS 'Makes the kept sums of one rollup, or of all, from the tables; returns the number of sums';
+COMMENT ON FUNCTION @extschema@.crm_rollup_query(text, text[], text, text) IS 'The SQL behind a rollup: "tables" is the plain query that its view answers';
+COMMENT ON FUNCTION @extschema@.crm_rollup_keys(text[]) IS 'The expressions that a kept sum is found by, where NULLs are all distinct (PostgreSQL 14)';
+COMMENT ON FUNCTION @extschema@.crm_lock_rollups() IS 'Waits until nobody else merges or changes rollups, and keeps others from it until the end of the transaction';
+COMMENT ON FUNCTION @extschema@.crm_empty_rollups(text) IS 'Empties the sums of a grain, or forgets categories or regions, after TRUNCATE';
+COMMENT ON FUNCTION @extschema@.crm_capture_order() IS 'Trigger: tells the change tables of orders';
+COMMENT ON FUNCTION @extschema@.crm_capture_line() IS 'Trigger: tells the change tables of order lines';
+COMMENT ON FUNCTION @extschema@.crm_capture_event() IS 'Trigger: tells the change tables of events';
+COMMENT ON FUNCTION @extschema@.crm_capture_dimension() IS 'Trigger: moves the history of a product or customer to its new category or region';
+COMMENT ON FUNCTION @extschema@.crm_capture_booked() IS 'Trigger: brings the figures in line with which statuses count as sold';
+COMMENT ON FUNCTION @extschema@.crm_capture_time_zone() IS 'Trigger: counts the events by the days of the new time zone';
+COMMENT ON FUNCTION @extschema@.crm_clear_rollups() IS 'Trigger: after TRUNCATE there is nothing to sum up';

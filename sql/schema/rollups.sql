@@ -1,0 +1,95 @@
+-- Sums that are kept: which ones, what writers have changed since they were last merged, and what a merge found.
+CREATE TABLE crm.rollups (
+    name        text    NOT NULL,
+    grain       text    NOT NULL,
+    dimensions  text[]  NOT NULL,
+    CONSTRAINT rollups_have_a_unique_name      PRIMARY KEY (name),
+    CONSTRAINT rollups_name_has_1_to_55_bytes  CHECK (octet_length(name) BETWEEN 1 AND 55),
+    CONSTRAINT rollups_grain_is_known          CHECK (grain IN ('line', 'order', 'event'))
+);
+
+-- No index on any of the four: a writer appends and goes on. Rows go away when they are merged.
+CREATE TABLE crm.line_changes (
+    day          date,
+    product_id   bigint,
+    customer_id  bigint,
+    lines        integer,
+    quantity     bigint,
+    amount       bigint,
+    currency     text,
+    workflow     text,
+    owner        text
+);
+CREATE TABLE crm.order_changes (
+    day          date,
+    orders       integer,
+    customer_id  bigint,
+    total        bigint,
+    currency     text,
+    workflow     text,
+    status       text,
+    left_status  text,
+    owner        text
+);
+CREATE TABLE crm.event_changes (
+    day          date,
+    events       integer,
+    dwell        bigint,
+    event        text,
+    from_status  text,
+    to_status    text
+);
+CREATE TABLE crm.dimension_changes (
+    dimension    text,
+    id           bigint
+);
+
+CREATE TABLE crm.rollup_values (
+    dimension    text    NOT NULL,
+    id           bigint  NOT NULL,
+    value        text,
+    CONSTRAINT rollup_values_are_known_once PRIMARY KEY (dimension, id)
+);
+
+COMMENT ON TABLE  crm.rollups            IS 'The sums that are kept; crm_create_rollup() and crm_drop_rollup() change them';
+COMMENT ON COLUMN crm.rollups.name       IS 'Name of the view that shows the sums; they lie in the table of that name with _cells behind it';
+COMMENT ON COLUMN crm.rollups.grain      IS 'What is summed up: line (sold lines), order (orders in any status) or event (steps of orders)';
+COMMENT ON COLUMN crm.rollups.dimensions IS 'What it is summed up by';
+COMMENT ON CONSTRAINT rollups_have_a_unique_name     ON crm.rollups IS 'Each rollup has a name of its own';
+COMMENT ON CONSTRAINT rollups_name_has_1_to_55_bytes ON crm.rollups IS 'With _cells behind it, it is still a name';
+COMMENT ON CONSTRAINT rollups_grain_is_known         ON crm.rollups IS 'Lines, orders or events are summed up';
+COMMENT ON TABLE  crm.line_changes             IS 'What has changed about sold lines since the last merge; written by the database';
+COMMENT ON COLUMN crm.line_changes.day         IS 'Day on which the order was placed';
+COMMENT ON COLUMN crm.line_changes.product_id  IS 'Product that is sold';
+COMMENT ON COLUMN crm.line_changes.customer_id IS 'Customer who ordered';
+COMMENT ON COLUMN crm.line_changes.lines       IS 'Lines that came; negative: that went';
+COMMENT ON COLUMN crm.line_changes.quantity    IS 'Thousandths of a unit that came';
+COMMENT ON COLUMN crm.line_changes.amount      IS 'Cents that came, in the reporting currency';
+COMMENT ON COLUMN crm.line_changes.currency    IS 'Currency of the order';
+COMMENT ON COLUMN crm.line_changes.workflow    IS 'Sales process of the order';
+COMMENT ON COLUMN crm.line_changes.owner       IS 'Salesperson who looks after the order';
+COMMENT ON TABLE  crm.order_changes             IS 'What has changed about orders since the last merge; written by the database';
+COMMENT ON COLUMN crm.order_changes.day         IS 'Day on which the order was placed';
+COMMENT ON COLUMN crm.order_changes.orders      IS 'Orders that came; negative: that went';
+COMMENT ON COLUMN crm.order_changes.customer_id IS 'Customer who ordered';
+COMMENT ON COLUMN crm.order_changes.total       IS 'Cents that came, in the reporting currency';
+COMMENT ON COLUMN crm.order_changes.currency    IS 'Currency of the order';
+COMMENT ON COLUMN crm.order_changes.workflow    IS 'Sales process of the order';
+COMMENT ON COLUMN crm.order_changes.status      IS 'Status of the order';
+COMMENT ON COLUMN crm.order_changes.left_status IS 'Status that the same orders have left, if they have taken a step';
+COMMENT ON COLUMN crm.order_changes.owner       IS 'Salesperson who looks after the order';
+COMMENT ON TABLE  crm.event_changes             IS 'Which events have been recorded since the last merge; written by the database';
+COMMENT ON COLUMN crm.event_changes.day         IS 'Day of the event in the reporting time zone';
+COMMENT ON COLUMN crm.event_changes.events      IS 'Events that came; negative: that went';
+COMMENT ON COLUMN crm.event_changes.dwell       IS 'Microseconds that orders had been in from_status';
+COMMENT ON COLUMN crm.event_changes.event       IS 'What happened';
+COMMENT ON COLUMN crm.event_changes.from_status IS 'Status before';
+COMMENT ON COLUMN crm.event_changes.to_status   IS 'Status after';
+COMMENT ON TABLE  crm.dimension_changes           IS 'Products and customers whose history has moved to another category or region since the last merge; written by the database';
+COMMENT ON COLUMN crm.dimension_changes.dimension IS 'category or region';
+COMMENT ON COLUMN crm.dimension_changes.id        IS 'Product or customer';
+COMMENT ON TABLE  crm.rollup_values           IS 'Category of a product, region of a customer, as the sums have it; crm_merge_rollups() brings it up to date';
+COMMENT ON COLUMN crm.rollup_values.dimension IS 'category or region';
+COMMENT ON COLUMN crm.rollup_values.id        IS 'Product or customer';
+COMMENT ON COLUMN crm.rollup_values.value     IS 'The category or region';
+COMMENT ON CONSTRAINT rollup_values_are_known_once ON crm.rollup_values IS 'The sums have a product or customer in one place';

@@ -1,0 +1,597 @@
+/*
+ * capture.c
+ *		What writes to orders, lines and events do to the figures: the triggers that
+ *		append to the change tables (changes.c).
+ *
+ * A line counts as sold while its order is in a status of class "booked". So the
+ * figures are sums over pairs of an order and a line, and a change is told by the
+ * rule for products: what a command does to an order is multiplied with the lines
+ * as they were before the command, and what it does to a line with the order as it
+ * is after the command. "Before" and "after" go by PostgreSQL's count of commands,
+ * so it does not matter in which order the triggers of a command fire, and nothing
+ * is counted twice or left out.
+ *
+ * Between transactions, whoever changes a line has locked its order (order_lines.c),
+ * as has whoever changes the order. A snapshot that is taken under that lock sees
+ * all that others have done to either.
+ */
+#include "crm.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "common/int.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "capture.h"
+#include "catalog.h"
+#include "changes.h"
+#include "door.h"
+#include "lookup.h"
+#include "settings.h"
+#include "trigger.h"
+#include "workflow_cache.h"
+
+PG_FUNCTION_INFO_V1(crm_capture_order);
+PG_FUNCTION_INFO_V1(crm_capture_line);
+PG_FUNCTION_INFO_V1(crm_capture_event);
+PG_FUNCTION_INFO_V1(crm_capture_dimension);
+
+/* The columns that the figures are made of; numbers hold as long as relid is set */
+typedef struct Source
+{
+	const char *name;
+	int			ncolumns;
+	struct
+	{
+		const char *name;
+		Oid			type;
+	}			columns[8];
+	Oid			relid;
+	AttrNumber	numbers[8];
+} Source;
+
+enum
+{
+	ORDER_DAY, ORDER_CUSTOMER, ORDER_OWNER, ORDER_CURRENCY, ORDER_WORKFLOW, ORDER_STATUS,
+	ORDER_RATE, ORDER_TOTAL
+};
+static Source orders = {"orders", 8, {
+		{"placed_on", DATEOID}, {"customer_id", INT8OID}, {"owner", TEXTOID},
+		{"currency", TEXTOID}, {"workflow", TEXTOID}, {"status", TEXTOID},
+		{"exchange_rate", NUMERICOID}, {"reporting_total", NUMERICOID}
+}};
+
+enum
+{
+	LINE_ORDER, LINE_PRODUCT, LINE_QUANTITY, LINE_AMOUNT
+};
+static Source lines = {"order_lines", 4, {
+		{"order_id", INT8OID}, {"product_id", INT8OID}, {"quantity", NUMERICOID}, {"amount", NUMERICOID}
+}};
+
+enum
+{
+	EVENT_AT, EVENT_EVENT, EVENT_FROM, EVENT_TO, EVENT_DWELL
+};
+static Source events = {"order_events", 5, {
+		{"at", TIMESTAMPTZOID}, {"event", TEXTOID}, {"from_status", TEXTOID}, {"to_status", TEXTOID},
+		{"dwell", INTERVALOID}
+}};
+
+static Source *const sources[] = {&orders, &lines, &events};
+
+/* An order as the figures see it. Texts lie in the slot that it was read from. */
+typedef struct CapturedOrder
+{
+	DateADT		day;
+	int64		customer_id;
+	text	   *owner;			/* NULL if none */
+	text	   *currency;
+	text	   *workflow;
+	text	   *status;
+	Numeric		rate;
+	int64		total;			/* cents */
+	bool		booked;
+} CapturedOrder;
+
+static void
+forget_columns(Oid relid)
+{
+	for (int i = 0; i < lengthof(sources); i++)
+		if (relid == InvalidOid || relid == sources[i]->relid)
+			sources[i]->relid = InvalidOid;
+}
+
+void
+crm_capture_init(void)
+{
+	crm_on_relation_change(forget_columns);
+}
+
+/*
+ * Make sure that we know the columns. Nobody's own table feeds the figures, even
+ * if our trigger is on it.
+ */
+static void
+check_source(Source *source, Relation rel)
+{
+	if (source->relid == RelationGetRelid(rel))
+		return;
+	if (RelationGetRelid(rel) != crm_table_oid(source->name))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("table %s is not %s.%s", crm_relation_name(rel), CRM_SCHEMA, source->name),
+				 errdetail("The sales figures are made of that table only."),
+				 errhint("Drop the trigger.")));
+	for (int i = 0; i < source->ncolumns; i++)
+	{
+		/* the one that a company may do without */
+		if (strcmp(source->columns[i].name, "owner") == 0 && get_attnum(RelationGetRelid(rel), "owner") == InvalidAttrNumber)
+			source->numbers[i] = InvalidAttrNumber;
+		else
+			source->numbers[i] = crm_column(rel, source->columns[i].name, source->columns[i].type);
+	}
+	source->relid = RelationGetRelid(rel);
+}
+
+static int64
+times(Datum number, int factor)
+{
+	Datum		product = DirectFunctionCall2(numeric_mul, number, NumericGetDatum(int64_to_numeric(factor)));
+
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, product));
+}
+
+static text *
+get_text(const Source *source, TupleTableSlot *row, int column)
+{
+	bool		isnull = true;
+	Datum		value = (Datum) 0;
+
+	if (source->numbers[column] != InvalidAttrNumber)
+		value = slot_getattr(row, source->numbers[column], &isnull);
+	return isnull ? NULL : DatumGetTextPP(value);
+}
+
+static Datum
+get_value(const Source *source, Relation rel, TupleTableSlot *row, int column)
+{
+	return crm_get_not_null(rel, row, source->numbers[column]);
+}
+
+/* A status that the workflow does not know is in no class. */
+static bool
+is_booked(text *workflow, text *status)
+{
+	const Workflow *w = crm_workflow_find(workflow, NULL);
+	const WfClass *class = w == NULL ? NULL : crm_workflow_find_class(w, "booked");
+	int			state = class == NULL ? -1 :
+		crm_workflow_find_state(w, VARDATA_ANY(status), VARSIZE_ANY_EXHDR(status));
+
+	return state >= 0 && crm_workflow_in_class(w, class, state);
+}
+
+static void
+read_order(Relation rel, TupleTableSlot *row, CapturedOrder *order)
+{
+	order->day = DatumGetDateADT(get_value(&orders, rel, row, ORDER_DAY));
+	order->customer_id = DatumGetInt64(get_value(&orders, rel, row, ORDER_CUSTOMER));
+	order->owner = get_text(&orders, row, ORDER_OWNER);
+	order->currency = DatumGetTextPP(get_value(&orders, rel, row, ORDER_CURRENCY));
+	order->workflow = DatumGetTextPP(get_value(&orders, rel, row, ORDER_WORKFLOW));
+	order->status = DatumGetTextPP(get_value(&orders, rel, row, ORDER_STATUS));
+	order->rate = DatumGetNumeric(get_value(&orders, rel, row, ORDER_RATE));
+	order->total = times(get_value(&orders, rel, row, ORDER_TOTAL), 100);
+	order->booked = is_booked(order->workflow, order->status);
+}
+
+static bool
+same(const text *a, const text *b)
+{
+	return a == NULL || b == NULL ? a == b : crm_same_text(a, b);
+}
+
+/* Whether lines count the same for both */
+static bool
+same_for_lines(const CapturedOrder *a, const CapturedOrder *b)
+{
+	return a->booked == b->booked && a->day == b->day && a->customer_id == b->customer_id &&
+		same(a->owner, b->owner) && same(a->currency, b->currency) && same(a->workflow, b->workflow) &&
+		datum_image_eq(NumericGetDatum(a->rate), NumericGetDatum(b->rate), false, -1);
+}
+
+/* Whether orders count the same for both, their status aside */
+static bool
+same_group_of_orders(const CapturedOrder *a, const CapturedOrder *b)
+{
+	return a->day == b->day && a->customer_id == b->customer_id && same(a->owner, b->owner) &&
+		same(a->currency, b->currency) && same(a->workflow, b->workflow);
+}
+
+/*
+ * What a command of that number, of this transaction, found: all that others have
+ * committed, and what we had done before.
+ */
+static Snapshot
+snapshot_before(CommandId command)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	snapshot->curcid = command;
+	return snapshot;
+}
+
+/* In the reporting currency, rounded line by line, as orders.reporting_total is */
+static int64
+reporting_cents(Datum amount, Numeric rate)
+{
+	amount = DirectFunctionCall2(numeric_mul, amount, NumericGetDatum(rate));
+	return times(DirectFunctionCall2(numeric_round, amount, Int32GetDatum(2)), 100);
+}
+
+static void
+capture_line_of(const CapturedOrder *order, Relation rel, TupleTableSlot *line, int sign)
+{
+	LineChange	change;
+
+	change.day = order->day;
+	change.product_id = DatumGetInt64(get_value(&lines, rel, line, LINE_PRODUCT));
+	change.customer_id = order->customer_id;
+	change.owner = order->owner;
+	change.currency = order->currency;
+	change.workflow = order->workflow;
+	change.lines = sign;
+	change.quantity = sign * times(get_value(&lines, rel, line, LINE_QUANTITY), 1000);
+	change.amount = sign * reporting_cents(get_value(&lines, rel, line, LINE_AMOUNT), order->rate);
+	crm_append_line_change(&change);
+}
+
+/* All lines of an order, as a command found them, go from one kind of order to another. */
+static void
+capture_lines(int64 order_id, const CapturedOrder *old, const CapturedOrder *new, CommandId command)
+{
+	Relation	rel = table_open(crm_table_oid(lines.name), AccessShareLock);
+	TupleTableSlot *line = table_slot_create(rel, NULL);
+	Relation	index;
+	Snapshot	snapshot = snapshot_before(command);
+	IndexScanDesc scan;
+	ScanKeyData condition;
+
+	check_source(&lines, rel);
+	index = index_open(crm_primary_key(rel, "order_id", "line_no"), AccessShareLock);
+	scan = crm_index_beginscan(rel, index, snapshot, 1);
+	ScanKeyEntryInitialize(&condition, 0, 1, BTEqualStrategyNumber, InvalidOid, InvalidOid,
+						   F_INT8EQ, Int64GetDatum(order_id));
+	index_rescan(scan, &condition, 1, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, line))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (old != NULL && old->booked)
+			capture_line_of(old, rel, line, -1);
+		if (new != NULL && new->booked)
+			capture_line_of(new, rel, line, 1);
+	}
+	index_endscan(scan);
+	index_close(index, NoLock);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(line);
+	/* TRUNCATE waits for whoever has told of lines */
+	table_close(rel, NoLock);
+}
+
+static void
+capture_order_of(const CapturedOrder *order, text *left_status, int sign, int64 total)
+{
+	OrderChange change = {order->day, order->customer_id, order->owner, order->currency,
+	order->workflow, order->status, left_status, sign, total};
+
+	crm_append_order_change(&change);
+}
+
+/* The command that wrote a row, or took it away */
+static CommandId
+writing_command(TriggerData *trigger)
+{
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		return HeapTupleHeaderGetCmax(trigger->tg_trigtuple->t_data);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		return HeapTupleHeaderGetCmin(trigger->tg_newtuple->t_data);
+	return HeapTupleHeaderGetCmin(trigger->tg_trigtuple->t_data);
+}
+
+static void
+get_rows(TriggerData *trigger, TupleTableSlot **old, TupleTableSlot **new)
+{
+	*old = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? NULL : trigger->tg_trigslot;
+	*new = TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? NULL :
+		TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? trigger->tg_trigslot : trigger->tg_newslot;
+}
+
+/*
+ * crm_capture_order() returns trigger
+ *
+ * AFTER INSERT OR UPDATE OR DELETE row trigger of crm.orders: tells the change
+ * tables what a change of an order does to the figures of orders and of the lines
+ * sold. Errors: 42809 on another table, 39P01 if not called as such a trigger.
+ */
+Datum
+crm_capture_order(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_capture_order", CRM_TRIGGER_AFTER_ANY_ROW);
+	Relation	rel = trigger->tg_relation;
+	TupleTableSlot *old_row,
+			   *new_row;
+	CapturedOrder old = {0},
+				new = {0};
+
+	check_source(&orders, rel);
+	get_rows(trigger, &old_row, &new_row);
+	if (old_row != NULL)
+		read_order(rel, old_row, &old);
+	if (new_row != NULL)
+		read_order(rel, new_row, &new);
+
+	if (old_row != NULL && new_row != NULL && same_group_of_orders(&old, &new))
+	{
+		if (old.total != new.total)
+			capture_order_of(&old, NULL, 0, new.total - old.total);
+		if (!same(old.status, new.status))
+			capture_order_of(&new, old.status, 1, new.total);
+	}
+	else
+	{
+		if (old_row != NULL)
+			capture_order_of(&old, NULL, -1, -old.total);
+		if (new_row != NULL)
+			capture_order_of(&new, NULL, 1, new.total);
+	}
+
+	/* a new order can have no lines before its own command */
+	if (old_row != NULL && (old.booked || new.booked) &&
+		(new_row == NULL || !same_for_lines(&old, &new)))
+		capture_lines(DatumGetInt64(crm_get_not_null(rel, old_row, crm_column(rel, "id", INT8OID))), &old,
+					  new_row == NULL ? NULL : &new, writing_command(trigger));
+	PG_RETURN_POINTER(NULL);
+}
+
+/* The order of the last line: lines of one order come one after the other. */
+typedef struct LastOrder
+{
+	int64		id;
+	CommandId	command;
+	bool		exists;
+	MemoryContext context;		/* of its texts */
+	CapturedOrder order;
+} LastOrder;
+
+/* The order as a command left it; NULL if it is gone or not booked */
+static const CapturedOrder *
+get_order(FunctionCallInfo fcinfo, int64 id, CommandId command)
+{
+	LastOrder  *last = fcinfo->flinfo->fn_extra;
+	MemoryContext caller;
+	TupleTableSlot *row;
+	Relation	rel;
+	Snapshot	snapshot;
+
+	if (last == NULL)
+	{
+		last = fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(LastOrder));
+		last->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "crm order of lines", ALLOCSET_SMALL_SIZES);
+	}
+	else if (last->id == id && last->command == command)
+		return last->exists && last->order.booked ? &last->order : NULL;
+
+	rel = table_open(crm_table_oid(orders.name), RowShareLock);
+	check_source(&orders, rel);
+	MemoryContextReset(last->context);
+	caller = MemoryContextSwitchTo(last->context);
+	row = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)), table_slot_callbacks(rel));
+	snapshot = snapshot_before(command + 1);
+	last->exists = crm_find_row(rel, crm_primary_key(rel, "id", NULL), F_INT8EQ, Int64GetDatum(id), snapshot, row);
+	UnregisterSnapshot(snapshot);
+	if (last->exists)
+	{
+		/* a page must not stay pinned until the next line */
+		ExecMaterializeSlot(row);
+		read_order(rel, row, &last->order);
+	}
+	MemoryContextSwitchTo(caller);
+	last->id = id;
+	last->command = command;
+	table_close(rel, NoLock);
+	return last->exists && last->order.booked ? &last->order : NULL;
+}
+
+bool
+crm_order_counts_as_after(Relation rel, int64 id, TupleTableSlot *now, CommandId command)
+{
+	TupleTableSlot *then = table_slot_create(rel, NULL);
+	Snapshot	snapshot = snapshot_before(command + 1);
+	CapturedOrder old = {0},
+				new;
+
+	check_source(&orders, rel);
+	read_order(rel, now, &new);
+	if (crm_find_row(rel, crm_primary_key(rel, "id", NULL), F_INT8EQ, Int64GetDatum(id), snapshot, then))
+		read_order(rel, then, &old);
+	UnregisterSnapshot(snapshot);
+	if ((old.booked || new.booked) && !(old.booked && same_for_lines(&old, &new)))
+		return false;
+	ExecDropSingleTupleTableSlot(then);
+	return true;
+}
+
+static bool
+same_lines(Relation rel, TupleTableSlot *old, TupleTableSlot *new)
+{
+	for (int i = 0; i < lines.ncolumns; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), lines.numbers[i] - 1);
+
+		if (!datum_image_eq(get_value(&lines, rel, old, i), get_value(&lines, rel, new, i),
+							att->attbyval, att->attlen))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * crm_capture_line() returns trigger
+ *
+ * AFTER INSERT OR UPDATE OR DELETE row trigger of crm.order_lines: tells the change
+ * tables what a change of a line does to the figures, if its order is booked.
+ * Errors: as for crm_capture_order().
+ */
+Datum
+crm_capture_line(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_capture_line", CRM_TRIGGER_AFTER_ANY_ROW);
+	Relation	rel = trigger->tg_relation;
+	TupleTableSlot *rows[2];
+	CommandId	command = writing_command(trigger);
+
+	check_source(&lines, rel);
+	get_rows(trigger, &rows[0], &rows[1]);
+	if (rows[0] != NULL && rows[1] != NULL && same_lines(rel, rows[0], rows[1]))
+		PG_RETURN_POINTER(NULL);
+	for (int i = 0; i < 2; i++)
+	{
+		const CapturedOrder *order;
+
+		if (rows[i] == NULL)
+			continue;
+		order = get_order(fcinfo, DatumGetInt64(get_value(&lines, rel, rows[i], LINE_ORDER)), command);
+		if (order != NULL)
+			capture_line_of(order, rel, rows[i], i == 0 ? -1 : 1);
+	}
+	PG_RETURN_POINTER(NULL);
+}
+
+/* As extract(epoch FROM …) counts: a year has 365.25 days, a month 30 */
+static int64
+microseconds(const Interval *span)
+{
+	int64		days = (int64) (span->month / MONTHS_PER_YEAR) * 1461;	/* quarters */
+	int64		result;
+
+	days += 4 * ((int64) (span->month % MONTHS_PER_YEAR) * DAYS_PER_MONTH + span->day);
+	if (pg_mul_s64_overflow(days, USECS_PER_DAY / 4, &result) ||
+		pg_add_s64_overflow(result, span->time, &result))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERVAL_FIELD_OVERFLOW),
+				 errmsg("interval out of range"),
+				 errdetail("The time that an order was in a status is summed up in microseconds.")));
+	return result;
+}
+
+static void
+capture_event(Relation rel, TupleTableSlot *event, int sign)
+{
+	EventChange change;
+	bool		no_dwell;
+	Datum		dwell = slot_getattr(event, events.numbers[EVENT_DWELL], &no_dwell);
+
+	change.day = crm_reporting_day(DatumGetTimestampTz(get_value(&events, rel, event, EVENT_AT)));
+	change.event = get_text(&events, event, EVENT_EVENT);
+	change.from_status = get_text(&events, event, EVENT_FROM);
+	change.to_status = get_text(&events, event, EVENT_TO);
+	change.events = sign;
+	change.dwell = no_dwell ? 0 : sign * microseconds(DatumGetIntervalP(dwell));
+	crm_append_event_change(&change);
+}
+
+void
+crm_capture_new_event(Relation rel, TupleTableSlot *event)
+{
+	check_source(&events, rel);
+	capture_event(rel, event, 1);
+}
+
+/*
+ * crm_capture_event() returns trigger
+ *
+ * AFTER INSERT OR UPDATE OR DELETE row trigger of crm.order_events: tells the change
+ * tables of events. Errors: as for crm_capture_order().
+ */
+Datum
+crm_capture_event(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_capture_event", CRM_TRIGGER_AFTER_ANY_ROW);
+	TupleTableSlot *old,
+			   *new;
+
+	check_source(&events, trigger->tg_relation);
+	get_rows(trigger, &old, &new);
+	if (old != NULL)
+		capture_event(trigger->tg_relation, old, -1);
+	if (new != NULL)
+		capture_event(trigger->tg_relation, new, 1);
+	PG_RETURN_POINTER(NULL);
+}
+
+/*
+ * crm_capture_dimension(dimension) returns trigger
+ *
+ * AFTER UPDATE OR DELETE row trigger of crm.products ('category') and crm.customers
+ * ('region'): notes whose history moves to another value of that column. Errors:
+ * 42809 on another table, 39P01 if not called as such a trigger.
+ */
+Datum
+crm_capture_dimension(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_capture_dimension", CRM_TRIGGER_AFTER_ANY_ROW);
+	Relation	rel = trigger->tg_relation;
+	const char *dimension = trigger->tg_trigger->tgnargs == 1 ? trigger->tg_trigger->tgargs[0] : "";
+	const char *table = strcmp(dimension, "category") == 0 ? "products" :
+		strcmp(dimension, "region") == 0 ? "customers" : NULL;
+	TupleTableSlot *old,
+			   *new;
+
+	if (table == NULL || RelationGetRelid(rel) != crm_table_oid(table))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("trigger \"%s\" is on the wrong table", trigger->tg_trigger->tgname),
+				 errdetail("crm_capture_dimension('category') is for table %s.products, ('region') for %s.customers.",
+						   CRM_SCHEMA, CRM_SCHEMA),
+				 errhint("Drop the trigger.")));
+	get_rows(trigger, &old, &new);
+	if (old != NULL)
+	{
+		AttrNumber	column = crm_column(rel, dimension, TEXTOID);
+		AttrNumber	key = crm_column(rel, "id", INT8OID);
+		bool		isnull;
+		Datum		value;
+		text	   *before;
+		text	   *after = NULL;
+
+		value = slot_getattr(old, column, &isnull);
+		before = isnull ? NULL : DatumGetTextPP(value);
+		if (new != NULL)
+		{
+			value = slot_getattr(new, column, &isnull);
+			after = isnull ? NULL : DatumGetTextPP(value);
+		}
+		if (new == NULL || !same(before, after) ||
+			crm_get_not_null(rel, old, key) != crm_get_not_null(rel, new, key))
+		{
+			crm_append_dimension_change(dimension, DatumGetInt64(crm_get_not_null(rel, old, key)));
+			/* a number that is used again */
+			if (new != NULL)
+				crm_append_dimension_change(dimension, DatumGetInt64(crm_get_not_null(rel, new, key)));
+		}
+	}
+	PG_RETURN_POINTER(NULL);
+}

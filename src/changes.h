@@ -1,0 +1,60 @@
+/*
+ * changes.h
+ *		The change tables: what writers have done to the figures since the last merge.
+ */
+#ifndef CRM_CHANGES_H
+#define CRM_CHANGES_H
+
+#include "crm.h"
+
+#include "datatype/timestamp.h"
+#include "utils/date.h"
+
+/* A change of what sold lines add up to. Texts may be NULL. */
+typedef struct LineChange
+{
+	DateADT		day;
+	int64		product_id;
+	int64		customer_id;
+	text	   *owner;
+	text	   *currency;
+	text	   *workflow;
+	int32		lines;
+	int64		quantity;		/* thousandths */
+	int64		amount;			/* cents, in the reporting currency */
+} LineChange;
+
+/* A step is one change: orders leave a status and come into another one. */
+typedef struct OrderChange
+{
+	DateADT		day;
+	int64		customer_id;
+	text	   *owner;
+	text	   *currency;
+	text	   *workflow;
+	text	   *status;
+	text	   *left_status;	/* what the same orders were in before; NULL if nowhere */
+	int32		orders;
+	int64		total;			/* cents, in the reporting currency */
+} OrderChange;
+
+typedef struct EventChange
+{
+	DateADT		day;
+	text	   *event;
+	text	   *from_status;
+	text	   *to_status;
+	int32		events;
+	int64		dwell;			/* microseconds */
+} EventChange;
+
+extern void crm_append_line_change(const LineChange *change);
+extern void crm_append_order_change(const OrderChange *change);
+extern void crm_append_event_change(const EventChange *change);
+
+/* A product is in another category, a customer in another region */
+extern void crm_append_dimension_change(const char *dimension, int64 id);
+
+extern void crm_changes_init(void);
+
+#endif							/* CRM_CHANGES_H */

@@ -1,0 +1,209 @@
+/*
+ * recount.c
+ *		When it changes what counts, and not what was written: which statuses are
+ *		booked, where a day begins, and TRUNCATE.
+ *
+ * These are rare, so they lock out the writers that they concern, and then look at
+ * all rows with a snapshot that is newer than the lock.
+ */
+#include "crm.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "catalog.h"
+#include "owner.h"
+#include "trigger.h"
+#include "workflow.h"
+#include "workflow_cache.h"
+
+PG_FUNCTION_INFO_V1(crm_capture_booked);
+PG_FUNCTION_INFO_V1(crm_capture_time_zone);
+PG_FUNCTION_INFO_V1(crm_clear_rollups);
+
+static void
+refuse_old_snapshot(const char *what)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s in a %s transaction", what, IsolationIsSerializable() ? "SERIALIZABLE" : "REPEATABLE READ"),
+				 errdetail("What others have written since it began would be left out of the sales figures."),
+				 errhint("BEGIN ISOLATION LEVEL READ COMMITTED.")));
+}
+
+static void
+check_table(Relation rel, const char *name)
+{
+	if (RelationGetRelid(rel) != crm_table_oid(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("table %s is not %s.%s", crm_relation_name(rel), CRM_SCHEMA, name),
+				 errhint("Drop the trigger.")));
+}
+
+/* Run a statement with the rights of the owner of the rollups. */
+static void
+run(const char *sql, int nargs, Oid *types, Datum *values, int expected)
+{
+	Relation	rollups = table_open(crm_table_oid("rollups"), AccessShareLock);
+	CrmCaller	caller;
+	int			result;
+
+	crm_become_owner(rollups, &caller);
+	SPI_connect();
+	result = SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0);
+	if (result != expected)
+		elog(ERROR, "unexpected result of %s: %s", sql, SPI_result_code_string(result));
+	SPI_finish();
+	crm_become_caller(&caller);
+	table_close(rollups, NoLock);
+}
+
+/* The states that are booked in one workflow and not in another one */
+static ArrayType *
+only_booked_in(const Workflow *w, const Workflow *other, int *n)
+{
+	const WfClass *class = crm_workflow_find_class(w, "booked");
+	const WfClass *other_class = crm_workflow_find_class(other, "booked");
+	Datum	   *states = palloc(sizeof(Datum) * (class == NULL ? 1 : class->nmembers));
+
+	*n = 0;
+	for (int i = 0; class != NULL && i < class->nmembers; i++)
+	{
+		const char *name = WF_STATE_NAME(w, WF_MEMBERS(w)[class->first_member + i]);
+		int			state = crm_workflow_find_state(other, name, strlen(name));
+
+		if (state < 0 || other_class == NULL || !crm_workflow_in_class(other, other_class, state))
+			states[(*n)++] = CStringGetTextDatum(name);
+	}
+	return construct_array(states, *n, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+/*
+ * crm_capture_booked() returns trigger
+ *
+ * AFTER UPDATE row trigger of crm.workflows: where a status begins or ceases to be
+ * booked, the lines of all orders that stand in it come into the sales figures or
+ * leave them. No order changes meanwhile. Errors: 0A000 for such a change in a
+ * REPEATABLE READ or SERIALIZABLE transaction, 42809 on another table, 39P01.
+ */
+Datum
+crm_capture_booked(PG_FUNCTION_ARGS)
+{
+	static const char sql[] =
+		"INSERT INTO " CRM_SCHEMA ".line_changes (day, product_id, customer_id, owner, currency, workflow, lines, quantity, amount)"
+		" SELECT o.placed_on, l.product_id, o.customer_id, o.owner, o.currency, o.workflow, s.sign,"
+		" s.sign OPERATOR(pg_catalog.*) (l.quantity OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8,"
+		" s.sign OPERATOR(pg_catalog.*) (pg_catalog.round(l.amount OPERATOR(pg_catalog.*) o.exchange_rate, 2) OPERATOR(pg_catalog.*) 100)::pg_catalog.int8"
+		" FROM (SELECT pg_catalog.unnest($2) AS status, 1 AS sign UNION ALL SELECT pg_catalog.unnest($3), -1) s"
+		" JOIN " CRM_SCHEMA ".orders o ON o.workflow OPERATOR(pg_catalog.=) $1 AND o.status OPERATOR(pg_catalog.=) s.status"
+		" JOIN " CRM_SCHEMA ".order_lines l ON l.order_id OPERATOR(pg_catalog.=) o.id";
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_capture_booked", CRM_TRIGGER_AFTER_ROW);
+	Relation	rel = trigger->tg_relation;
+	Oid			types[3] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum		values[3];
+	AttrNumber	definition;
+	const Workflow *old,
+			   *new;
+	int			ncome,
+				ngone;
+	bool		isnull;
+
+	check_table(rel, "workflows");
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))	/* nobody follows it yet */
+		PG_RETURN_POINTER(NULL);
+	definition = crm_definition_column(rel);
+	old = DatumGetWorkflowP(crm_get(trigger->tg_trigtuple, definition, rel, &isnull));
+	new = DatumGetWorkflowP(crm_get(trigger->tg_newtuple, definition, rel, &isnull));
+	values[0] = crm_get(trigger->tg_newtuple, crm_column(rel, "name", TEXTOID), rel, &isnull);
+	values[1] = PointerGetDatum(only_booked_in(new, old, &ncome));
+	values[2] = PointerGetDatum(only_booked_in(old, new, &ngone));
+	if (ncome == 0 && ngone == 0)
+		PG_RETURN_POINTER(NULL);
+
+	refuse_old_snapshot("what counts as sold cannot be changed");
+	LockRelationOid(crm_table_oid("orders"), ShareRowExclusiveLock);
+	run(sql, 3, types, values, SPI_OK_INSERT);
+	PG_RETURN_POINTER(NULL);
+}
+
+/*
+ * crm_capture_time_zone() returns trigger
+ *
+ * AFTER UPDATE row trigger of crm.settings: the days of the events are those of the
+ * reporting time zone, so with another one all are counted again. (Orders keep
+ * their placed_on.) Errors: 0A000 in a REPEATABLE READ or SERIALIZABLE transaction,
+ * 42809 on another table, 39P01.
+ */
+Datum
+crm_capture_time_zone(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_capture_time_zone", CRM_TRIGGER_AFTER_ROW);
+	Relation	rel = trigger->tg_relation;
+	AttrNumber	zone = crm_column(rel, "time_zone", TEXTOID);
+	bool		isnull;
+	char	   *sql;
+
+	check_table(rel, "settings");
+	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ||
+		strcmp(TextDatumGetCString(crm_get(trigger->tg_trigtuple, zone, rel, &isnull)),
+			   TextDatumGetCString(crm_get(trigger->tg_newtuple, zone, rel, &isnull))) == 0)
+		PG_RETURN_POINTER(NULL);
+
+	refuse_old_snapshot("the reporting time zone cannot be changed");
+	LockRelationOid(crm_table_oid("order_events"), ShareRowExclusiveLock);
+	sql = psprintf("SELECT %s(name) FROM " CRM_SCHEMA ".rollups WHERE grain OPERATOR(pg_catalog.=) 'event'",
+				   quote_qualified_identifier(get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid)),
+											  "crm_rebuild_rollups"));
+	run(sql, 0, NULL, NULL, SPI_OK_SELECT);
+	PG_RETURN_POINTER(NULL);
+}
+
+/*
+ * crm_clear_rollups(what) returns trigger
+ *
+ * AFTER TRUNCATE trigger of the tables that figures are made of: line, order or event
+ * for those of that grain, category or region for what is known of products or
+ * customers. Errors: 0A000 in a REPEATABLE READ or SERIALIZABLE transaction, 42809
+ * on another table, 39P01.
+ */
+Datum
+crm_clear_rollups(PG_FUNCTION_ARGS)
+{
+	static const struct
+	{
+		const char *what;
+		const char *table;
+	}			sources[] = {
+		{"line", "order_lines"}, {"order", "orders"}, {"event", "order_events"},
+		{"category", "products"}, {"region", "customers"}
+	};
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_clear_rollups", CRM_TRIGGER_AFTER_STATEMENT);
+	const char *what = trigger->tg_trigger->tgnargs == 1 ? trigger->tg_trigger->tgargs[0] : "";
+	char	   *sql;
+	int			i = 0;
+
+	while (i < lengthof(sources) && strcmp(sources[i].what, what) != 0)
+		i++;
+	if (i == lengthof(sources) || !TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" cannot call crm_clear_rollups()", trigger->tg_trigger->tgname),
+				 errdetail("It is for TRUNCATE, and its argument is line, order, event, category or region."),
+				 errhint("Drop the trigger.")));
+	check_table(trigger->tg_relation, sources[i].table);
+	refuse_old_snapshot(psprintf("table %s cannot be truncated", crm_relation_name(trigger->tg_relation)));
+	sql = psprintf("SELECT %s('%s')",
+				   quote_qualified_identifier(get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid)),
+											  "crm_empty_rollups"), what);
+	run(sql, 0, NULL, NULL, SPI_OK_SELECT);
+	PG_RETURN_POINTER(NULL);
+}
