@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
+#include "utils/snapmgr.h"
 
 #include "catalog.h"
 #include "door.h"
@@ -72,18 +73,27 @@ static const struct
 	[WORKFLOW] = {"workflow", TEXTOID, true},
 };
 
+/*
+ * A statement inside of it, of a trigger or of a function that a column has as its
+ * default, is another command and has a newer snapshot.
+ */
+static bool
+is_our_command(void)
+{
+	return crm_placement != NULL && ActiveSnapshotSet() &&
+		GetActiveSnapshot()->curcid == crm_placement->command;
+}
+
 CrmPlacement *
 crm_placement_here(void)
 {
-	return crm_placement != NULL && crm_placement->order_id == 0 &&
-		crm_placement->trigger_depth == crm_trigger_depth() ? crm_placement : NULL;
+	return is_our_command() && crm_placement->order_id == 0 ? crm_placement : NULL;
 }
 
 bool
 crm_placement_of(int64 order_id)
 {
-	return crm_placement != NULL && crm_placement->order_id == order_id && !crm_placement->counted &&
-		crm_trigger_depth() <= crm_placement->trigger_depth;
+	return is_our_command() && crm_placement->order_id == order_id && !crm_placement->counted;
 }
 
 /* Of what makes two requests the same */
@@ -226,8 +236,17 @@ count_lines(int64 order_id)
 	CrmTotalsChange *change = crm_totals_begin();
 	TupleTableSlot *row;
 
+	crm_placement->command = GetActiveSnapshot()->curcid;
 	(void) crm_totals_of(change, order_id, &row);
 	crm_totals_write(change);
+}
+
+/* The statement that comes next is the placement's own. SPI would begin the command itself, and does nothing then. */
+static void
+begin_command(CrmPlacement *placement)
+{
+	CommandCounterIncrement();
+	placement->command = GetCurrentCommandId(false);
 }
 
 static int64
@@ -236,12 +255,13 @@ place(const NullableDatum *args, CrmPlacement *placement, const CrmLineRequest *
 	CrmPlacement *outer = crm_placement;
 	int64		order_id = 0;
 
-	placement->trigger_depth = crm_trigger_depth() + 1;
 	PG_TRY();
 	{
 		crm_placement = placement;
 		SPI_connect();
+		begin_command(placement);
 		placement->order_id = insert_order(args);
+		begin_command(placement);
 		insert_lines(placement->order_id, lines, placement->nlines);
 		if (!placement->counted)
 			count_lines(placement->order_id);

@@ -20,7 +20,7 @@ typedef struct CrmPlacedLine
 
 typedef struct CrmPlacement
 {
-	int			trigger_depth;	/* of the triggers of its own statements */
+	CommandId	command;		/* its statement that is running, as that sees itself */
 	text	   *note;			/* NULL if none */
 	text	   *request_key;	/* NULL if none */
 	int64		request_hash;
@@ -40,7 +40,7 @@ extern CrmPlacement *crm_placement;
 /* The placement, if we are in a trigger of the statement that inserts its order; else NULL */
 extern CrmPlacement *crm_placement_here(void);
 
-/* Whether the order of that number is the one, and its lines are being inserted and not counted yet */
+/* Whether the order of that number is the one, and we are in a trigger of the statement that inserts its lines, not counted yet */
 extern bool crm_placement_of(int64 order_id);
 
 #endif							/* CRM_PLACEMENT_H */

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(75);
+SELECT plan(79);
 
 CREATE ROLE crm_test_clerk;
 CREATE ROLE crm_test_stranger;
@@ -168,6 +168,32 @@ CREATE TRIGGER twin BEFORE INSERT ON crm.orders FOR EACH ROW EXECUTE FUNCTION pg
 SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 1}]', 'the first', reference => 'twin') AS id \gset
 SELECT results_eq($$SELECT reference ~ '^twin of', line_count, total, note FROM crm.orders o JOIN crm.order_events e ON e.order_id = o.id WHERE reference ~ 'twin' ORDER BY total, reference$$, $$VALUES
     (true, 0, 0.00, NULL::text), (false, 1, 4.90, 'the first'), (false, 1, 34.30, NULL)$$, 'orders that a trigger makes meanwhile have totals and notes of their own');
+SELECT is_empty('SELECT pg_temp.wrong()', 'all totals are those of the lines');
+
+-- A column's default may be a function that writes, too, and no trigger is between
+CREATE FUNCTION pg_temp.writes() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('crm_test.writes', true) = 'on' THEN
+        PERFORM set_config('crm_test.writes', 'off', true);
+        INSERT INTO crm.orders (customer_id, owner) VALUES (2, 'inside');
+        INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity)
+        SELECT id, 99, 1, 1 FROM crm.orders WHERE owner = 'placed';
+    END IF;
+    RETURN NULL;
+END $$;
+ALTER TABLE crm.orders ALTER reference SET DEFAULT pg_temp.writes();
+SET LOCAL crm_test.writes = 'on';
+SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 1}]', 'mine', 'own key', owner => 'placed') AS id \gset
+SELECT results_eq($$SELECT o.owner, line_count, total, note, e.request_key FROM crm.orders o JOIN crm.order_events e ON e.order_id = o.id WHERE o.owner IN ('inside', 'placed') ORDER BY o.owner$$, $$VALUES
+    ('inside', 0, 0.00, NULL::text, NULL::text), ('placed', 1, 4.90, 'mine', 'own key')$$, 'an order that a default makes meanwhile has totals, note and key of its own');
+ALTER TABLE crm.orders ALTER reference DROP DEFAULT;
+ALTER TABLE crm.order_lines ADD remark text;
+ALTER TABLE crm.order_lines ALTER remark SET DEFAULT pg_temp.writes();
+SET LOCAL crm_test.writes = 'on';
+UPDATE crm.orders SET owner = 'before' WHERE owner = 'placed';
+SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 10}]', owner => 'placed') AS id \gset
+SELECT results_eq(format('SELECT line_no, unit_price, amount FROM crm.order_lines WHERE order_id = %s ORDER BY line_no', :id), 'VALUES (1, 4.90::numeric(14,4), 49.00::numeric(14,2)), (99, 4.90, 4.90)', 'a line that a default adds is completed like any other');
+SELECT is((SELECT line_count || ' ' || total FROM crm.orders WHERE id = :id), '2 53.90', 'and counted');
 SELECT is_empty('SELECT pg_temp.wrong()', 'all totals are those of the lines');
 
 SELECT * FROM finish();
