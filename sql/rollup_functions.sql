@@ -1,5 +1,16 @@
 -- Sums that are kept: what they are made of, and how they are brought up to date.
 
+-- The measures are whole numbers: cents, thousandths of a unit, microseconds. sum() would add them up as numeric, which is
+-- several times slower; an error says when there are too many of them.
+CREATE AGGREGATE @extschema@.crm_sum(bigint) (
+    SFUNC = pg_catalog.int8pl, STYPE = bigint, COMBINEFUNC = pg_catalog.int8pl, PARALLEL = SAFE
+);
+CREATE FUNCTION @extschema@.crm_decimal(units bigint, decimals integer) RETURNS numeric
+    AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON AGGREGATE @extschema@.crm_sum(bigint) IS 'The sum as a whole number: of cents, for example';
+COMMENT ON FUNCTION @extschema@.crm_decimal(bigint, integer) IS 'So many hundredths, thousandths or the like as a decimal number: crm_decimal(490, 2) is 4.90';
+
 -- The SQL behind a rollup. part says which:
 --   tables   the plain query over the tables that the view answers
 --   view     the view: kept sums, what waits, and what is on the move to another category or region
@@ -17,9 +28,11 @@ DECLARE
     known_customers constant text := E'\n    LEFT JOIN crm.rollup_values kc ON kc.dimension = ''region'' AND kc.id = s.customer_id';
     by_category constant boolean := 'category' = ANY (dimensions);
     by_region   constant boolean := 'region' = ANY (dimensions);
+    in_time     constant text := CASE WHEN 'day' = ANY (dimensions) THEN 'day' WHEN 'month' = ANY (dimensions) THEN 'month' END;
     facts    text;      -- one row for each line, order or event
     measures text[];
     shown    text;      -- the measures as people read them
+    shown_fast text;    -- the same, of kept sums
     changes  text;
     marks    text := 'crm.dimension_changes';
     names    text := '';
@@ -44,6 +57,7 @@ BEGIN
               WHERE 'booked' = ANY (x.classes)) b ON b.workflow = o.workflow AND b.status = o.status$$;
         measures := '{lines,quantity,amount}';
         shown := 'sum(s.lines)::bigint AS lines, (sum(s.quantity) * 0.001)::numeric(20,3) AS quantity, (sum(s.amount) * 0.01)::numeric(20,2) AS amount';
+        shown_fast := '@extschema@.crm_sum(s.lines) AS lines, @extschema@.crm_decimal(@extschema@.crm_sum(s.quantity), 3)::numeric(20,3) AS quantity, @extschema@.crm_decimal(@extschema@.crm_sum(s.amount), 2)::numeric(20,2) AS amount';
         changes := 'crm.line_changes';
     ELSIF grain = 'order' THEN
         facts := $$SELECT o.placed_on AS day, o.customer_id, o.owner, o.currency, o.workflow, o.status, 1 AS orders,
@@ -51,6 +65,7 @@ BEGIN
         FROM crm.orders o$$;
         measures := '{orders,total}';
         shown := 'sum(s.orders)::bigint AS orders, (sum(s.total) * 0.01)::numeric(20,2) AS total';
+        shown_fast := '@extschema@.crm_sum(s.orders) AS orders, @extschema@.crm_decimal(@extschema@.crm_sum(s.total), 2)::numeric(20,2) AS total';
         changes := 'crm.order_changes';
     ELSE
         facts := $$SELECT (e.at AT TIME ZONE g.time_zone)::date AS day, e.event, e.from_status, e.to_status, 1 AS events,
@@ -58,6 +73,7 @@ BEGIN
         FROM crm.order_events e CROSS JOIN crm.settings g$$;
         measures := '{events,dwell}';
         shown := 'sum(s.events)::bigint AS events, (sum(s.dwell) * 0.000001)::numeric(20,6) AS dwell_seconds';
+        shown_fast := '@extschema@.crm_sum(s.events) AS events, @extschema@.crm_decimal(@extschema@.crm_sum(s.dwell), 6)::numeric(20,6) AS dwell_seconds';
         changes := 'crm.event_changes';
     END IF;
     IF part = 'merge' THEN
@@ -88,7 +104,7 @@ BEGIN
             moved   := moved   || format('%s AS %s, ', CASE WHEN was = now THEN now ELSE format('CASE v.sign WHEN 1 THEN %s ELSE %s END', now, was) END, name);
         END;
     END LOOP;
-    SELECT string_agg(format('sum(s.%1$s)::bigint AS %1$s', m), ', '), string_agg(format('v.sign * s.%1$s AS %1$s', m), ', '),
+    SELECT string_agg(format('@extschema@.crm_sum(s.%1$s) AS %1$s', m), ', '), string_agg(format('v.sign * s.%1$s AS %1$s', m), ', '),
            string_agg(format('s.%s', m), ', ')
     INTO sums, signed, added FROM unnest(measures) m;
     IF by_category THEN
@@ -104,11 +120,20 @@ BEGIN
         RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s\n    FROM (%s) s%s) s\nGROUP BY %s',
                       names, shown, current, added, facts, current_joins, rtrim(names, ', '));
     ELSIF part = 'rebuild' THEN
-        RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s\n    FROM (%s) s%s\nUNION ALL\n    SELECT %s%s\n    FROM %s s CROSS JOIN (VALUES (-1)) v (sign)%s) s\nGROUP BY %s',
-                      names, sums, known, added, facts, known_joins, known, signed, changes, known_joins, rtrim(names, ', '));
+        RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s\n    FROM (%s) s%s\nUNION ALL\n    SELECT %s%s\n    FROM %s s CROSS JOIN (VALUES (-1)) v (sign)%s) s\nGROUP BY %s\nORDER BY %s',
+                      names, sums, known, added, facts, known_joins, known, signed, changes, known_joins, rtrim(names, ', '),
+                      -- those of a month lie together
+                      concat_ws(', ', 's.' || in_time, rtrim(names, ', ')));
     END IF;
 
     arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s', known, added, changes, known_joins)];
+    IF part = 'view' THEN
+        -- A reader finds nearly all of them known, and does without a join for the others.
+        arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s',
+            replace(replace(known, 'THEN p.category', 'THEN (SELECT p.category FROM crm.products p WHERE p.id = s.product_id)'),
+                    'THEN c.region', 'THEN (SELECT c.region FROM crm.customers c WHERE c.id = s.customer_id)'),
+            added, changes, CASE WHEN by_category THEN known_products ELSE '' END || CASE WHEN by_region THEN known_customers ELSE '' END)];
+    END IF;
     -- What has moved is few, and found by its products and customers. (OFFSET 0: row by row, never by
     -- reading all lines, whatever the planner thinks of an empty change table.)
     IF by_category THEN
@@ -125,10 +150,10 @@ BEGIN
     IF part = 'merge' THEN
         RETURN format(E'SELECT %s%s FROM (\n%s) s\nGROUP BY %s\nHAVING %s', names, sums,
                       array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '),
-                      (SELECT string_agg(format('sum(s.%s) <> 0', m), ' OR ') FROM unnest(measures) m));
+                      (SELECT string_agg(format('@extschema@.crm_sum(s.%s) <> 0', m), ' OR ') FROM unnest(measures) m));
     END IF;
-    RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s FROM %s s\nUNION ALL\n%s) s\nGROUP BY %s\nHAVING sum(s.%I) <> 0',
-                  names, shown, names, added, cells, array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '), measures[1]);
+    RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s FROM %s s\nUNION ALL\n%s) s\nGROUP BY %s\nHAVING @extschema@.crm_sum(s.%I) <> 0',
+                  names, shown_fast, names, added, cells, array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '), measures[1]);
 END
 $crm_rollup_query$;
 
@@ -260,6 +285,7 @@ DECLARE
         WHEN 'order' THEN '{day,month,customer,region,owner,currency,workflow,status}'
         WHEN 'event' THEN '{day,month,event,from_status,to_status}' END;
     cells    constant text := format('crm.%I', name || '_cells');
+    in_time  constant text := CASE WHEN 'day' = ANY (dimensions) THEN 'day' WHEN 'month' = ANY (dimensions) THEN 'month' END;
     dimension text;
     keys     text;
     columns  text;
@@ -309,6 +335,11 @@ BEGIN
     ELSE
         EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', name || '_are_one', cells, @extschema@.crm_rollup_keys(dimensions));
         EXECUTE format('COMMENT ON INDEX crm.%I IS %L', name || '_are_one', 'A combination is there once');
+    END IF;
+    -- reports ask for a quarter or a year of them
+    IF dimensions[1] <> in_time THEN
+        EXECUTE format('CREATE INDEX %I ON %s (%I)', name || '_by_time', cells, in_time);
+        EXECUTE format('COMMENT ON INDEX crm.%I IS %L', name || '_by_time', 'Finds the sums of a ' || in_time);
     END IF;
     EXECUTE format('CREATE VIEW crm.%I AS %s', name, @extschema@.crm_rollup_query(grain, dimensions, 'view', cells));
 
