@@ -37,6 +37,8 @@ CREATE TABLE crm.orders (
     CONSTRAINT orders_attributes_are_an_object  CHECK (jsonb_typeof(attributes) = 'object'),
     -- NaN and Infinity are above every number
     CONSTRAINT orders_exchange_rate_is_positive CHECK (exchange_rate > 0 AND exchange_rate < 'Infinity'),
+    -- as activities are: the calendar for reports reaches from the first day to the last
+    CONSTRAINT orders_are_placed_1900_to_2999   CHECK (placed_on BETWEEN '1900-01-01' AND '2999-12-31'),
     -- What the database keeps, it keeps right. None of these mentions what a step changes: a step need not check them.
     CONSTRAINT orders_totals_are_not_negative   CHECK (line_count >= 0 AND discount >= 0 AND tax >= 0 AND total >= 0 AND reporting_total >= 0 AND total <> 'NaN'),
     CONSTRAINT orders_reporting_total_is_total_at_rate_1 CHECK (exchange_rate <> 1 OR reporting_total = total),
@@ -93,6 +95,7 @@ COMMENT ON CONSTRAINT orders_belong_to_a_customer     ON crm.orders IS 'An order
 COMMENT ON CONSTRAINT orders_follow_a_workflow        ON crm.orders IS 'An order follows a process that exists';
 COMMENT ON CONSTRAINT orders_currency_is_an_iso_code  ON crm.orders IS 'A currency is a three-letter ISO 4217 code';
 COMMENT ON CONSTRAINT orders_attributes_are_an_object ON crm.orders IS 'Custom fields are a JSON object, not a list or a single value';
+COMMENT ON CONSTRAINT orders_are_placed_1900_to_2999   ON crm.orders IS 'An order is placed on a day that reports can count with';
 COMMENT ON CONSTRAINT orders_exchange_rate_is_positive ON crm.orders IS 'An exchange rate is a number above zero';
 COMMENT ON CONSTRAINT orders_totals_are_not_negative  ON crm.orders IS 'Sums over lines that are not negative are not negative';
 COMMENT ON CONSTRAINT orders_reporting_total_is_total_at_rate_1 ON crm.orders IS 'In the reporting currency both totals are the same';

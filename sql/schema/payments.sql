@@ -19,6 +19,7 @@ CREATE TABLE crm.payments (
     CONSTRAINT payments_payment_no_is_positive        CHECK (payment_no > 0),
     CONSTRAINT payments_kind_is_payment_or_refund     CHECK (kind IN ('payment', 'refund')),
     CONSTRAINT payments_amount_is_positive            CHECK (amount > 0 AND amount <> 'NaN'),
+    CONSTRAINT payments_are_settled_1900_to_2999      CHECK (settled_on BETWEEN '1900-01-01' AND '2999-12-31'),
     CONSTRAINT payments_request_key_has_1_to_255_bytes CHECK (octet_length(request_key) BETWEEN 1 AND 255)
 );
 
@@ -46,4 +47,5 @@ COMMENT ON CONSTRAINT payments_belong_to_an_order        ON crm.payments IS 'A p
 COMMENT ON CONSTRAINT payments_payment_no_is_positive    ON crm.payments IS 'Payment numbers start at 1';
 COMMENT ON CONSTRAINT payments_kind_is_payment_or_refund ON crm.payments IS 'Money comes in or goes out';
 COMMENT ON CONSTRAINT payments_amount_is_positive        ON crm.payments IS 'A payment or refund is more than nothing; the kind says which way it goes';
+COMMENT ON CONSTRAINT payments_are_settled_1900_to_2999 ON crm.payments IS 'Money moves on a day that reports can count with';
 COMMENT ON CONSTRAINT payments_request_key_has_1_to_255_bytes ON crm.payments IS 'A request key is not empty, and as long as an index can hold';
