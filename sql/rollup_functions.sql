@@ -11,6 +11,15 @@ CREATE FUNCTION @extschema@.crm_decimal(units bigint, decimals integer) RETURNS 
 COMMENT ON AGGREGATE @extschema@.crm_sum(bigint) IS 'The sum as a whole number: of cents, for example';
 COMMENT ON FUNCTION @extschema@.crm_decimal(bigint, integer) IS 'So many hundredths, thousandths or the like as a decimal number: crm_decimal(490, 2) is 4.90';
 
+-- Where a grain has changes that wait: the first of these pages was said by a merge, see crm.merge_state.
+CREATE FUNCTION @extschema@.crm_waiting_from(grain text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+RETURN format($$coalesce((SELECT format('(%%s,0)', m.%1$s_page)::tid FROM crm.merge_state m
+            WHERE m.written_by::xid = m.xmin AND m.%1$s_file = pg_relation_filenode('crm.%1$s_changes')), '(0,0)')$$, grain);
+CREATE FUNCTION @extschema@.crm_waiting(grain text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+RETURN format('(SELECT * FROM crm.%s_changes c WHERE c.ctid >= %s)', grain, @extschema@.crm_waiting_from(grain));
+
 -- The SQL behind a rollup. part says which:
 --   tables   the plain query over the tables that the view answers
 --   view     the view: kept sums, what waits, and what is on the move to another category or region
@@ -58,7 +67,7 @@ BEGIN
         measures := '{lines,quantity,amount}';
         shown := 'sum(s.lines)::bigint AS lines, (sum(s.quantity) * 0.001)::numeric(20,3) AS quantity, (sum(s.amount) * 0.01)::numeric(20,2) AS amount';
         shown_fast := '@extschema@.crm_sum(s.lines) AS lines, @extschema@.crm_decimal(@extschema@.crm_sum(s.quantity), 3)::numeric(20,3) AS quantity, @extschema@.crm_decimal(@extschema@.crm_sum(s.amount), 2)::numeric(20,2) AS amount';
-        changes := 'crm.line_changes';
+        changes := @extschema@.crm_waiting(grain);
     ELSIF grain = 'order' THEN
         facts := $$SELECT o.placed_on AS day, o.customer_id, o.owner, o.currency, o.workflow, o.status, 1 AS orders,
             (o.reporting_total * 100)::bigint AS total
@@ -66,7 +75,7 @@ BEGIN
         measures := '{orders,total}';
         shown := 'sum(s.orders)::bigint AS orders, (sum(s.total) * 0.01)::numeric(20,2) AS total';
         shown_fast := '@extschema@.crm_sum(s.orders) AS orders, @extschema@.crm_decimal(@extschema@.crm_sum(s.total), 2)::numeric(20,2) AS total';
-        changes := 'crm.order_changes';
+        changes := @extschema@.crm_waiting(grain);
     ELSE
         facts := $$SELECT (e.at AT TIME ZONE g.time_zone)::date AS day, e.event, e.from_status, e.to_status, 1 AS events,
             coalesce(extract(epoch FROM e.dwell) * 1000000, 0)::bigint AS dwell
@@ -74,15 +83,15 @@ BEGIN
         measures := '{events,dwell}';
         shown := 'sum(s.events)::bigint AS events, (sum(s.dwell) * 0.000001)::numeric(20,6) AS dwell_seconds';
         shown_fast := '@extschema@.crm_sum(s.events) AS events, @extschema@.crm_decimal(@extschema@.crm_sum(s.dwell), 6)::numeric(20,6) AS dwell_seconds';
-        changes := 'crm.event_changes';
+        changes := @extschema@.crm_waiting(grain);
     END IF;
     IF part = 'merge' THEN
         changes := format('taken_%ss', grain);
         marks := 'taken_dimensions';
     END IF;
     IF grain = 'order' THEN
-        changes := format($$(SELECT day, customer_id, owner, currency, workflow, status, orders, total FROM %1$s
-        UNION ALL SELECT day, customer_id, owner, currency, workflow, left_status, -orders, -total FROM %1$s WHERE left_status IS NOT NULL)$$, changes);
+        changes := format($$(SELECT day, customer_id, owner, currency, workflow, status, orders, total FROM %1$s x
+        UNION ALL SELECT day, customer_id, owner, currency, workflow, left_status, -orders, -total FROM %1$s x WHERE left_status IS NOT NULL)$$, changes);
     END IF;
 
     FOREACH dimension IN ARRAY dimensions LOOP
@@ -180,19 +189,62 @@ BEGIN
 END
 $crm_lock_rollups$;
 
--- In one statement, so with one snapshot: whoever sees the changes gone sees the sums that they are in.
-CREATE FUNCTION @extschema@.crm_merge_rollups() RETURNS bigint
+CREATE FUNCTION @extschema@.crm_first_waiting_page(changes regclass, first bigint) RETURNS bigint
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION @extschema@.crm_is_seen_by_all(transaction xid8) RETURNS boolean
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+-- Gives the space of large change tables back, if nothing waits in them, nobody is at them, and nobody has a snapshot
+-- that shows them as they were before the last merge. Waits for nobody.
+CREATE FUNCTION @extschema@.crm_empty_changes() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $crm_empty_changes$
+DECLARE
+    grain  text;
+    waits  boolean;
+BEGIN
+    FOREACH grain IN ARRAY '{line,order,event}'::text[] LOOP
+        CONTINUE WHEN pg_relation_size(format('crm.%I', grain || '_changes')) < 8000000;
+        BEGIN
+            EXECUTE format('LOCK TABLE crm.%I IN ACCESS EXCLUSIVE MODE NOWAIT', grain || '_changes');
+        EXCEPTION WHEN lock_not_available THEN
+            CONTINUE;
+        END;
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s c) OR NOT EXISTS (
+                            SELECT FROM crm.merge_state m WHERE m.written_by::xid = m.xmin AND %I.crm_is_seen_by_all(m.written_by))',
+                       @extschema@.crm_waiting(grain), '@extschema@') INTO waits;
+        IF NOT waits THEN
+            EXECUTE format('TRUNCATE crm.%I', grain || '_changes');
+        END IF;
+    END LOOP;
+END
+$crm_empty_changes$;
+
+-- In one statement, so with one snapshot: whoever sees the changes gone sees the sums that they are in. Then everybody is
+-- told from which page on something waits. at_least: only if about so many wait (they are not counted, but their pages).
+CREATE FUNCTION @extschema@.crm_merge_rollups(at_least bigint DEFAULT 0) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $crm_merge_rollups$
+#variable_conflict use_variable
 DECLARE
+    first     record;
     statement text;
     merged    bigint;
 BEGIN
     PERFORM @extschema@.crm_lock_rollups();
+    SELECT coalesce(max(m.line_page) FILTER (WHERE m.line_file = pg_relation_filenode('crm.line_changes')), 0) AS line,
+           coalesce(max(m.order_page) FILTER (WHERE m.order_file = pg_relation_filenode('crm.order_changes')), 0) AS "order",
+           coalesce(max(m.event_page) FILTER (WHERE m.event_file = pg_relation_filenode('crm.event_changes')), 0) AS event
+    INTO first FROM crm.merge_state m WHERE m.written_by::xid = m.xmin;
+    IF at_least / 100 > (pg_relation_size('crm.line_changes') + pg_relation_size('crm.order_changes') + pg_relation_size('crm.event_changes'))
+                      / current_setting('block_size')::bigint - first.line - first."order" - first.event THEN
+        RETURN 0;
+    END IF;
+
     SELECT $$WITH
-taken_lines AS (DELETE FROM crm.line_changes RETURNING *),
-taken_orders AS (DELETE FROM crm.order_changes RETURNING *),
-taken_events AS (DELETE FROM crm.event_changes RETURNING *),
+taken_lines AS (DELETE FROM crm.line_changes c WHERE c.ctid >= $1 RETURNING *),
+taken_orders AS (DELETE FROM crm.order_changes c WHERE c.ctid >= $2 RETURNING *),
+taken_events AS (DELETE FROM crm.event_changes c WHERE c.ctid >= $3 RETURNING *),
 taken_dimensions AS (DELETE FROM crm.dimension_changes RETURNING *),
 found AS (
     SELECT 'category' AS dimension, p.id, p.category AS value
@@ -228,7 +280,19 @@ found AS (
                             WHEN 'order' THEN 'orders = t.orders + excluded.orders, total = t.total + excluded.total'
                             ELSE 'events = t.events + excluded.events, dwell = t.dwell + excluded.dwell' END AS sets
         FROM crm.rollups r) r;
-    EXECUTE statement INTO merged;
+    EXECUTE statement INTO merged
+    USING format('(%s,0)', first.line)::tid, format('(%s,0)', first."order")::tid, format('(%s,0)', first.event)::tid;
+    IF merged = 0 THEN
+        PERFORM @extschema@.crm_empty_changes();
+    ELSE
+        UPDATE crm.merge_state SET written_by = pg_current_xact_id(), merged_at = clock_timestamp(), merged = merged,
+            line_page = @extschema@.crm_first_waiting_page('crm.line_changes', first.line),
+            line_file = pg_relation_filenode('crm.line_changes'),
+            order_page = @extschema@.crm_first_waiting_page('crm.order_changes', first."order"),
+            order_file = pg_relation_filenode('crm.order_changes'),
+            event_page = @extschema@.crm_first_waiting_page('crm.event_changes', first.event),
+            event_file = pg_relation_filenode('crm.event_changes');
+    END IF;
     RETURN merged;
 END
 $crm_merge_rollups$;
@@ -457,7 +521,12 @@ CREATE FUNCTION @extschema@.crm_clear_rollups() RETURNS trigger
 COMMENT ON FUNCTION @extschema@.crm_create_rollup(text, text, text[]) IS
     'Keeps sums over sold lines, orders or events by these dimensions, and shows them in a view of that name; it is filled at once';
 COMMENT ON FUNCTION @extschema@.crm_drop_rollup(text) IS 'Drops a rollup with its view';
-COMMENT ON FUNCTION @extschema@.crm_merge_rollups() IS 'Moves what waits in the change tables into the kept sums; returns how many changes that were';
+COMMENT ON FUNCTION @extschema@.crm_merge_rollups(bigint) IS 'Moves what waits in the change tables into the kept sums; returns how many changes that were';
+COMMENT ON FUNCTION @extschema@.crm_waiting_from(text) IS 'The place from which on changes of a grain wait, as an SQL expression';
+COMMENT ON FUNCTION @extschema@.crm_waiting(text) IS 'The changes of a grain that wait, as an SQL expression';
+COMMENT ON FUNCTION @extschema@.crm_first_waiting_page(regclass, bigint) IS 'The page of a change table from which on something waits after this transaction';
+COMMENT ON FUNCTION @extschema@.crm_is_seen_by_all(xid8) IS 'Whether no snapshot is left that is older than a transaction';
+COMMENT ON FUNCTION @extschema@.crm_empty_changes() IS 'Gives the space of change tables back in which nothing waits';
 COMMENT ON FUNCTION @extschema@.crm_check_rollups() IS 'Recomputes all rollups from the tables and lists every difference; none, ever';
 COMMENT ON FUNCTION @extschema@.crm_rebuild_rollups(text) IS 'Makes the kept sums of one rollup, or of all, from the tables; returns the number of sums';
 COMMENT ON FUNCTION @extschema@.crm_rollup_query(text, text[], text, text) IS 'The SQL behind a rollup: "tables" is the plain query that its view answers';

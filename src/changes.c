@@ -4,6 +4,17 @@
  *
  * A writer appends signed rows and touches no figure, so writers never wait for
  * each other. The rows go straight into the heap: no index, no trigger, no SPI.
+ *
+ * They go to its end, never into room that merged changes have left. So a merge can
+ * say from which page on something waits (crm.merge_state), and a reader begins
+ * there: it need not step over what was merged long ago and stays only because
+ * somebody holds an old snapshot. Once nobody does and nothing waits, the table is
+ * emptied.
+ *
+ * Where the end is, a writer finds out under a share lock on the number of page 0,
+ * which he gives back as soon as his row is written. A merge takes the same lock
+ * exclusively, for no longer than it takes to get it: whoever writes afterwards has
+ * seen the end as the merge has, or a later one.
  */
 #include "crm.h"
 
@@ -11,13 +22,27 @@
 #include "access/tableam.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "access/transam.h"
+#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/xid8.h"
 
 #include "catalog.h"
 #include "changes.h"
+#include "merge_worker.h"
+
+PG_FUNCTION_INFO_V1(crm_first_waiting_page);
+PG_FUNCTION_INFO_V1(crm_is_seen_by_all);
 
 #define MAX_COLUMNS 9
+
+/* About so many changes lie on a page */
+#define ROWS_OF_PAGE 100
 
 typedef struct ChangeTable
 {
@@ -85,6 +110,7 @@ append(ChangeTable *table, const Datum *values, const bool *nulls)
 {
 	Relation	rel = table_open(crm_table_oid(table->name), RowExclusiveLock);
 	TupleTableSlot *slot;
+	BlockNumber pages;
 
 	if (table->relid != RelationGetRelid(rel))
 		find_columns(table, rel);
@@ -97,7 +123,17 @@ append(ChangeTable *table, const Datum *values, const bool *nulls)
 		slot->tts_isnull[table->numbers[i] - 1] = nulls[i];
 	}
 	ExecStoreVirtualTuple(slot);
-	simple_table_tuple_insert(rel, slot);
+
+	LockPage(rel, 0, ShareLock);
+	pages = RelationGetNumberOfBlocks(rel);
+	RelationSetTargetBlock(rel, pages == 0 ? InvalidBlockNumber : pages - 1);
+	table_tuple_insert(rel, slot, GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, NULL);
+	UnlockPage(rel, 0, ShareLock);
+
+	/* whoever is the first on each so-and-so-many-th page; most steps write to two tables */
+	if (ItemPointerGetOffsetNumber(&slot->tts_tid) == FirstOffsetNumber &&
+		(ItemPointerGetBlockNumber(&slot->tts_tid) + 1) % (crm_merge_threshold / 2 / ROWS_OF_PAGE) == 0)
+		crm_want_merge();
 	ExecDropSingleTupleTableSlot(slot);
 	/* the lock stays until the end of the transaction */
 	table_close(rel, NoLock);
@@ -168,4 +204,91 @@ crm_append_dimension_change(const char *dimension, int64 id)
 	bool		nulls[MAX_COLUMNS] = {false};
 
 	append(&dimension_changes, values, nulls);
+}
+
+/* The last page below this one that has rows on it, so that a crash does not lose it; else first */
+static BlockNumber
+last_used_page(Relation rel, BlockNumber first, BlockNumber page)
+{
+	while (page > first)
+	{
+		Buffer		buffer = ReadBuffer(rel, page);
+		bool		is_used;
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		is_used = PageGetMaxOffsetNumber(BufferGetPage(buffer)) > 0;
+		UnlockReleaseBuffer(buffer);
+		if (is_used)
+			break;
+		page--;
+	}
+	return page;
+}
+
+/*
+ * crm_first_waiting_page(changes regclass, first bigint) returns bigint
+ *
+ * The page of a change table from which on something waits, or may come to wait,
+ * after this transaction has taken what it saw; first is what it was before. To be called by a merge
+ * only, which is one at a time. Errors: 42501 for who does not own the table.
+ */
+Datum
+crm_first_waiting_page(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	BlockNumber first = (BlockNumber) PG_GETARG_INT64(1);
+	Relation	rel = table_open(relid, RowExclusiveLock);
+	BlockNumber pages;
+	BlockNumber last;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+	SnapshotData dirty;
+	ItemPointerData from,
+				to;
+
+	if (!crm_owns_relation(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(rel));
+	pages = RelationGetNumberOfBlocks(rel);
+	if (pages == 0 || first >= pages)
+	{
+		table_close(rel, NoLock);
+		PG_RETURN_INT64(0);
+	}
+	/* whoever has seen an earlier end has written his row now */
+	LockPage(rel, 0, ExclusiveLock);
+	UnlockPage(rel, 0, ExclusiveLock);
+
+	last = last_used_page(rel, first, pages - 1);
+	if (last > first)
+	{
+		/* what others have written, committed or not, and we have not taken */
+		InitDirtySnapshot(dirty);
+		ItemPointerSet(&from, first, FirstOffsetNumber);
+		ItemPointerSet(&to, last - 1, MaxOffsetNumber);
+		slot = table_slot_create(rel, NULL);
+		scan = table_beginscan_tidrange(rel, &dirty, &from, &to);
+		if (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
+			last = ItemPointerGetBlockNumber(&slot->tts_tid);
+		table_endscan(scan);
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	table_close(rel, NoLock);
+	PG_RETURN_INT64(last);
+}
+
+/*
+ * crm_is_seen_by_all(transaction xid8) returns boolean
+ *
+ * Whether no snapshot is left, here or in a standby that tells us of its own
+ * (hot_standby_feedback), which is older than a transaction.
+ */
+Datum
+crm_is_seen_by_all(PG_FUNCTION_ARGS)
+{
+	FullTransactionId transaction = PG_GETARG_FULLTRANSACTIONID(0);
+	Relation	rel = table_open(crm_table_oid("merge_state"), AccessShareLock);
+	TransactionId oldest = GetOldestNonRemovableTransactionId(rel);
+
+	table_close(rel, AccessShareLock);
+	PG_RETURN_BOOL(TransactionIdPrecedes(XidFromFullTransactionId(transaction), oldest));
 }

@@ -11,6 +11,7 @@
 #include "changes.h"
 #include "door.h"
 #include "guards.h"
+#include "merge_worker.h"
 #include "settings.h"
 #include "workflow_cache.h"
 
@@ -68,6 +69,7 @@ _PG_init(void)
 							 "\"auto\" does unless row_security is off, as in a restore, where the dump brings them.",
 							 &create_tables, CREATE_TABLES_AUTO, create_tables_options,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	crm_merge_worker_init();
 	MarkGUCPrefixReserved("crm");
 
 	crm_workflow_cache_init();

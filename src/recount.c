@@ -13,12 +13,15 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
 #include "utils/lsyscache.h"
 
 #include "catalog.h"
+#include "changes.h"
 #include "owner.h"
 #include "trigger.h"
 #include "workflow.h"
@@ -67,6 +70,77 @@ run(const char *sql, int nargs, Oid *types, Datum *values, int expected)
 	table_close(rollups, NoLock);
 }
 
+static int64
+get_number(HeapTuple row, TupleDesc desc, int column)
+{
+	bool		isnull;
+
+	return DatumGetInt64(SPI_getbinval(row, desc, column, &isnull));
+}
+
+static text *
+get_text(HeapTuple row, TupleDesc desc, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, desc, column, &isnull);
+
+	return isnull ? NULL : DatumGetTextPP(value);
+}
+
+/*
+ * All lines of orders of a workflow ($1) in statuses that have come ($2) or gone ($3).
+ * Not by an INSERT, which would put them anywhere: see changes.c.
+ */
+static void
+append_lines(Oid *types, Datum *values)
+{
+	static const char sql[] =
+		"SELECT o.placed_on, l.product_id, o.customer_id, o.owner, o.currency, o.workflow, s.sign,"
+		" s.sign OPERATOR(pg_catalog.*) (l.quantity OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8,"
+		" s.sign OPERATOR(pg_catalog.*) (pg_catalog.round(l.amount OPERATOR(pg_catalog.*) o.exchange_rate, 2) OPERATOR(pg_catalog.*) 100)::pg_catalog.int8"
+		" FROM (SELECT pg_catalog.unnest($2) AS status, 1::pg_catalog.int8 AS sign UNION ALL SELECT pg_catalog.unnest($3), -1) s"
+		" JOIN " CRM_SCHEMA ".orders o ON o.workflow OPERATOR(pg_catalog.=) $1 AND o.status OPERATOR(pg_catalog.=) s.status"
+		" JOIN " CRM_SCHEMA ".order_lines l ON l.order_id OPERATOR(pg_catalog.=) o.id";
+	Relation	rollups = table_open(crm_table_oid("rollups"), AccessShareLock);
+	CrmCaller	caller;
+	Portal		rows;
+
+	crm_become_owner(rollups, &caller);
+	SPI_connect();
+	/* not read-only: what has been written before the lock must be seen */
+	rows = SPI_cursor_open_with_args(NULL, sql, 3, types, values, NULL, false, 0);
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(rows, true, 1000);
+		if (SPI_processed == 0)
+			break;
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			HeapTuple	row = SPI_tuptable->vals[i];
+			TupleDesc	desc = SPI_tuptable->tupdesc;
+			bool		isnull;
+			LineChange	change;
+
+			change.day = DatumGetDateADT(SPI_getbinval(row, desc, 1, &isnull));
+			change.product_id = get_number(row, desc, 2);
+			change.customer_id = get_number(row, desc, 3);
+			change.owner = get_text(row, desc, 4);
+			change.currency = get_text(row, desc, 5);
+			change.workflow = get_text(row, desc, 6);
+			change.lines = (int32) get_number(row, desc, 7);
+			change.quantity = get_number(row, desc, 8);
+			change.amount = get_number(row, desc, 9);
+			crm_append_line_change(&change);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(rows);
+	SPI_finish();
+	crm_become_caller(&caller);
+	table_close(rollups, NoLock);
+}
+
 /* The states that are booked in one workflow and not in another one */
 static ArrayType *
 only_booked_in(const Workflow *w, const Workflow *other, int *n)
@@ -98,14 +172,6 @@ only_booked_in(const Workflow *w, const Workflow *other, int *n)
 Datum
 crm_capture_booked(PG_FUNCTION_ARGS)
 {
-	static const char sql[] =
-		"INSERT INTO " CRM_SCHEMA ".line_changes (day, product_id, customer_id, owner, currency, workflow, lines, quantity, amount)"
-		" SELECT o.placed_on, l.product_id, o.customer_id, o.owner, o.currency, o.workflow, s.sign,"
-		" s.sign OPERATOR(pg_catalog.*) (l.quantity OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8,"
-		" s.sign OPERATOR(pg_catalog.*) (pg_catalog.round(l.amount OPERATOR(pg_catalog.*) o.exchange_rate, 2) OPERATOR(pg_catalog.*) 100)::pg_catalog.int8"
-		" FROM (SELECT pg_catalog.unnest($2) AS status, 1 AS sign UNION ALL SELECT pg_catalog.unnest($3), -1) s"
-		" JOIN " CRM_SCHEMA ".orders o ON o.workflow OPERATOR(pg_catalog.=) $1 AND o.status OPERATOR(pg_catalog.=) s.status"
-		" JOIN " CRM_SCHEMA ".order_lines l ON l.order_id OPERATOR(pg_catalog.=) o.id";
 	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_capture_booked", CRM_TRIGGER_AFTER_ROW);
 	Relation	rel = trigger->tg_relation;
 	Oid			types[3] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID};
@@ -131,7 +197,7 @@ crm_capture_booked(PG_FUNCTION_ARGS)
 
 	refuse_old_snapshot("what counts as sold cannot be changed");
 	LockRelationOid(crm_table_oid("orders"), ShareRowExclusiveLock);
-	run(sql, 3, types, values, SPI_OK_INSERT);
+	append_lines(types, values);
 	PG_RETURN_POINTER(NULL);
 }
 

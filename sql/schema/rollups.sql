@@ -8,7 +8,8 @@ CREATE TABLE crm.rollups (
     CONSTRAINT rollups_grain_is_known          CHECK (grain IN ('line', 'order', 'event'))
 );
 
--- No index on any of the four: a writer appends and goes on. Rows go away when they are merged.
+-- No index on any of the four: a writer appends and goes on. Rows go away when they are merged; what of that is dead is not
+-- used again (src/changes.c), nor may VACUUM cut pages off: merge_state counts them.
 CREATE TABLE crm.line_changes (
     day          date,
     product_id   bigint,
@@ -19,7 +20,7 @@ CREATE TABLE crm.line_changes (
     currency     text,
     workflow     text,
     owner        text
-);
+) WITH (autovacuum_enabled = off, vacuum_truncate = off);
 CREATE TABLE crm.order_changes (
     day          date,
     orders       integer,
@@ -30,7 +31,7 @@ CREATE TABLE crm.order_changes (
     status       text,
     left_status  text,
     owner        text
-);
+) WITH (autovacuum_enabled = off, vacuum_truncate = off);
 CREATE TABLE crm.event_changes (
     day          date,
     events       integer,
@@ -38,11 +39,31 @@ CREATE TABLE crm.event_changes (
     event        text,
     from_status  text,
     to_status    text
-);
+) WITH (autovacuum_enabled = off, vacuum_truncate = off);
 CREATE TABLE crm.dimension_changes (
     dimension    text,
     id           bigint
 );
+
+-- What one transaction of a merge says to everybody: from which page on a change table has something that waits. It is
+-- good for the file that it was said of, and in this row as the merge wrote it: a dump or a copy of it says nothing.
+CREATE TABLE crm.merge_state (
+    id          boolean     NOT NULL DEFAULT true,
+    line_page   bigint      NOT NULL DEFAULT 0,
+    line_file   oid,
+    order_page  bigint      NOT NULL DEFAULT 0,
+    order_file  oid,
+    event_page  bigint      NOT NULL DEFAULT 0,
+    event_file  oid,
+    written_by  xid8,
+    merged_at   timestamptz,
+    merged      bigint,
+    failed_at   timestamptz,
+    failure     text,
+    CONSTRAINT merge_state_is_one_row PRIMARY KEY (id),
+    CONSTRAINT merge_state_id_is_true CHECK (id)
+);
+INSERT INTO crm.merge_state DEFAULT VALUES;
 
 CREATE TABLE crm.rollup_values (
     dimension    text    NOT NULL,
@@ -93,3 +114,41 @@ COMMENT ON COLUMN crm.rollup_values.dimension IS 'category or region';
 COMMENT ON COLUMN crm.rollup_values.id        IS 'Product or customer';
 COMMENT ON COLUMN crm.rollup_values.value     IS 'The category or region';
 COMMENT ON CONSTRAINT rollup_values_are_known_once ON crm.rollup_values IS 'The sums have a product or customer in one place';
+COMMENT ON TABLE  crm.merge_state            IS 'How far the waiting changes have been merged; one row, written by crm_merge_rollups()';
+COMMENT ON COLUMN crm.merge_state.id         IS 'true: there is one row';
+COMMENT ON COLUMN crm.merge_state.line_page  IS 'Page of line_changes before which nothing waits';
+COMMENT ON COLUMN crm.merge_state.line_file  IS 'File that line_page is about; of another one (VACUUM FULL) it says nothing';
+COMMENT ON COLUMN crm.merge_state.order_page IS 'Page of order_changes before which nothing waits';
+COMMENT ON COLUMN crm.merge_state.order_file IS 'File that order_page is about';
+COMMENT ON COLUMN crm.merge_state.event_page IS 'Page of event_changes before which nothing waits';
+COMMENT ON COLUMN crm.merge_state.event_file IS 'File that event_page is about';
+COMMENT ON COLUMN crm.merge_state.written_by IS 'Transaction that has written this row; if it is another one (a restored dump), the pages say nothing';
+COMMENT ON COLUMN crm.merge_state.merged_at  IS 'When something was merged last';
+COMMENT ON COLUMN crm.merge_state.merged     IS 'How many changes that were';
+COMMENT ON COLUMN crm.merge_state.failed_at  IS 'When the background worker last failed';
+COMMENT ON COLUMN crm.merge_state.failure    IS 'What it failed with';
+COMMENT ON CONSTRAINT merge_state_is_one_row ON crm.merge_state IS 'There is one row';
+COMMENT ON CONSTRAINT merge_state_id_is_true ON crm.merge_state IS 'There is one row';
+
+EXECUTE format($status$CREATE VIEW crm.rollup_status AS
+SELECT w.waiting_changes,
+       CASE WHEN w.waiting_changes > 0 THEN extract(epoch FROM clock_timestamp() - s.merged_at)::bigint END AS lag_seconds,
+       s.merged_at,
+       s.merged AS merged_changes,
+       (SELECT a.pid FROM pg_stat_activity a WHERE a.datname = current_database() AND a.backend_type = 'crm merge worker' LIMIT 1) AS worker_pid,
+       s.failed_at,
+       s.failure,
+       pg_relation_size('crm.line_changes') + pg_relation_size('crm.order_changes') + pg_relation_size('crm.event_changes') AS bytes
+FROM crm.merge_state s
+CROSS JOIN (SELECT (SELECT count(*) FROM %1$s c) + (SELECT count(*) FROM %2$s c) + (SELECT count(*) FROM %3$s c)
+                + (SELECT count(*) FROM crm.dimension_changes) AS waiting_changes) w$status$,
+    @extschema@.crm_waiting('line'), @extschema@.crm_waiting('order'), @extschema@.crm_waiting('event'));
+COMMENT ON VIEW   crm.rollup_status                 IS 'Whether changes are merged in time: what waits, and how the last merge went';
+COMMENT ON COLUMN crm.rollup_status.waiting_changes IS 'Changes that readers of the figures add up themselves; fast while there are some 10,000';
+COMMENT ON COLUMN crm.rollup_status.lag_seconds     IS 'Seconds since the last merge, if something waits';
+COMMENT ON COLUMN crm.rollup_status.merged_at       IS 'When something was merged last';
+COMMENT ON COLUMN crm.rollup_status.merged_changes  IS 'How many changes that were';
+COMMENT ON COLUMN crm.rollup_status.worker_pid      IS 'Process of the background worker, while there is one';
+COMMENT ON COLUMN crm.rollup_status.failed_at       IS 'When the background worker last failed';
+COMMENT ON COLUMN crm.rollup_status.failure         IS 'What it failed with';
+COMMENT ON COLUMN crm.rollup_status.bytes           IS 'Size of the change tables; given back when nothing waits and nobody holds an old snapshot';

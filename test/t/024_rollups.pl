@@ -20,7 +20,7 @@ my $orders = 60;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
-$node->append_conf('postgresql.conf', "log_statement = none\nmax_connections = 40\ndeadlock_timeout = 100ms\nmax_prepared_transactions = 10");
+$node->append_conf('postgresql.conf', "log_statement = none\nmax_connections = 40\ndeadlock_timeout = 100ms\nmax_prepared_transactions = 10\ncrm.merge_threshold = 1000");
 $node->start;
 $node->safe_psql('postgres', <<"SQL");
 CREATE EXTENSION crm;

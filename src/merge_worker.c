@@ -1,0 +1,282 @@
+/*
+ * merge_worker.c
+ *		A background worker that merges, started by whoever sees that enough waits.
+ *
+ * Nobody has to list us in shared_preload_libraries: a backend that has written the
+ * change with which enough wait starts the worker as it commits, if none is there.
+ * The worker merges until little waits, and goes; so it is in nobody's way for
+ * long who wants to drop the database. Should it die, the next writers start another.
+ */
+#include "crm.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "catalog.h"
+#include "merge_worker.h"
+#include "owner.h"
+
+/* How long the worker sleeps between two looks, and how often it looks when nothing is to do */
+#define NAP_MS		100
+#define MAX_NAPS	10
+
+#define WORKER_NAME	"crm merge worker"
+
+int			crm_merge_threshold;
+static bool merge_worker;
+
+/* of the transaction that is running */
+static bool is_wanted = false;
+
+static TimestampTz last_complaint = 0;
+
+PGDLLEXPORT void crm_merge_worker_main(Datum database);
+
+/* Only one worker in a database has this lock, for as long as it lives. */
+static bool
+lock_worker(Oid rollups, bool for_session)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, rollups, 1);
+	/* of those that a process which ends gives back, whatever it dies of */
+	tag.locktag_lockmethodid = USER_LOCKMETHOD;
+	if (LockAcquire(&tag, ExclusiveLock, for_session, true) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	if (!for_session)
+		LockRelease(&tag, ExclusiveLock, false);
+	return true;
+}
+
+void
+crm_want_merge(void)
+{
+	if (merge_worker && !is_wanted && lock_worker(crm_table_oid("rollups"), false))
+		is_wanted = true;
+}
+
+/* In the middle of a commit, so nothing here may fail. */
+static void
+start_worker(void)
+{
+	BackgroundWorker worker = {0};
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker.bgw_library_name, "crm", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "crm_merge_worker_main", sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, WORKER_NAME, BGW_MAXLEN);
+	strlcpy(worker.bgw_type, WORKER_NAME, BGW_MAXLEN);
+	worker.bgw_main_arg = ObjectIdGetDatum(MyDatabaseId);
+	if (RegisterDynamicBackgroundWorker(&worker, NULL))
+		return;
+
+	/* once a minute is enough */
+	if (TimestampDifferenceExceeds(last_complaint, GetCurrentTimestamp(), 60000))
+	{
+		last_complaint = GetCurrentTimestamp();
+		ereport(WARNING,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("no background worker is free to merge the sales figures"),
+				 errdetail("The figures are right all the same, and slower to read the more changes wait."),
+				 errhint("Raise max_worker_processes, or let cron call crm_merge_rollups().")));
+	}
+}
+
+static void
+at_end_of_transaction(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+			if (is_wanted)
+				start_worker();
+			/* FALLTHROUGH */
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			is_wanted = false;
+			break;
+		default:
+			break;
+	}
+}
+
+void
+crm_merge_worker_init(void)
+{
+	DefineCustomBoolVariable("crm.merge_worker",
+							 "Whether a background worker merges changes of the sales figures.",
+							 "Off, it is for crm_merge_rollups().",
+							 &merge_worker, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("crm.merge_threshold",
+							"Number of changes of the sales figures with which a background worker begins to merge.",
+							"More of them cost readers time, fewer of them the worker.",
+							&crm_merge_threshold, 10000, 1000, INT_MAX, PGC_SUSET, 0, NULL, NULL, NULL);
+	RegisterXactCallback(at_end_of_transaction, NULL);
+}
+
+/* The statement that merges, with the schema that we were installed in; NULL if we are not */
+static char *
+merge_statement(int at_least)
+{
+	static const char sql[] =
+		"SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_extension e"
+		" JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
+		" WHERE e.extname OPERATOR(pg_catalog.=) 'crm'";
+	char	   *schema;
+
+	if (SPI_execute(sql, true, 1) != SPI_OK_SELECT || SPI_processed == 0)
+		return NULL;
+	schema = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	return psprintf("SELECT %s(%d)", quote_qualified_identifier(schema, "crm_merge_rollups"), at_least);
+}
+
+/* Run a statement, or a merge, as the owner of the rollups; returns the number in the first row, -1 if there is no extension. */
+static int64
+run_as_owner(const char *sql, int at_least, int nargs, Oid *types, Datum *values)
+{
+	Oid			schema = get_namespace_oid(CRM_SCHEMA, true);
+	Oid			rollups = OidIsValid(schema) ? get_relname_relid("rollups", schema) : InvalidOid;
+	Relation	rel;
+	CrmCaller	caller;
+	int64		result = -1;
+	bool		isnull;
+
+	/* it may be gone by the time that we have the lock */
+	rel = OidIsValid(rollups) ? try_table_open(rollups, AccessShareLock) : NULL;
+	if (rel == NULL)
+		return -1;
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (sql == NULL)
+		sql = merge_statement(at_least);
+	if (sql != NULL)
+	{
+		crm_become_owner(rel, &caller);
+		result = 0;
+		if (SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0) == SPI_OK_SELECT && SPI_processed == 1)
+			result = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		crm_become_caller(&caller);
+	}
+	PopActiveSnapshot();
+	SPI_finish();
+	table_close(rel, NoLock);
+	return result;
+}
+
+/* Merge if about so many wait; returns how many changes that were, -1 if there is nothing to do for us any more. */
+static int64
+merge(int at_least)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile int64 merged;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	pgstat_report_activity(STATE_RUNNING, "merging the sales figures of crm");
+	PG_TRY();
+	{
+		merged = run_as_owner(NULL, at_least, 0, NULL, NULL);
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		Oid			types[] = {TEXTOID};
+		Datum		values[1];
+		ErrorData  *error;
+
+		/* tell rollup_status, and go; the next writers try again */
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		RESUME_INTERRUPTS();
+		StartTransactionCommand();
+		values[0] = CStringGetTextDatum(error->message);
+		(void) run_as_owner("UPDATE " CRM_SCHEMA ".merge_state SET failed_at = pg_catalog.clock_timestamp(), failure = $1,"
+							" written_by = CASE WHEN written_by::pg_catalog.xid OPERATOR(pg_catalog.=) xmin"
+							" THEN pg_catalog.pg_current_xact_id() END",
+							0, 1, types, values);
+		CommitTransactionCommand();
+		merged = -1;
+	}
+	PG_END_TRY();
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return merged;
+}
+
+/* Become the worker of the database; false if there is one, or no extension. */
+static bool
+become_worker(void)
+{
+	Oid			schema;
+	Oid			rollups;
+	bool		result;
+
+	StartTransactionCommand();
+	schema = get_namespace_oid(CRM_SCHEMA, true);
+	rollups = OidIsValid(schema) ? get_relname_relid("rollups", schema) : InvalidOid;
+	result = OidIsValid(rollups) && lock_worker(rollups, true);
+	CommitTransactionCommand();
+	return result;
+}
+
+/*
+ * The worker's main function. Not for SQL; the server calls it in a process of its own.
+ */
+void
+crm_merge_worker_main(Datum database)
+{
+	int			naps = 0;
+
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+	/* whatever the database has set for its users */
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
+
+	if (!become_worker())
+		return;
+	while (merge_worker && naps < MAX_NAPS)
+	{
+		/* when it has become quiet, what is left, too; then, as nothing is, the space is given back */
+		int64		merged = merge(naps < MAX_NAPS - 2 ? crm_merge_threshold / 2 : 0);
+
+		if (merged < 0)
+			return;
+		naps = merged < crm_merge_threshold / 2 ? naps + 1 : 0;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, NAP_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+	}
+}

@@ -1,0 +1,188 @@
+# The background worker that merges: it comes by itself, alone, goes, survives what is done to it, and says so if there is
+# no place for it. And readers beside a report that holds a snapshot open. Waits for states, never for times.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+# one place is taken by the launcher of logical replication
+$node->append_conf('postgresql.conf', "max_worker_processes = 2\nmax_parallel_workers = 0\nautovacuum = off\nrestart_after_crash = on\nmax_prepared_transactions = 2");
+$node->start;
+$node->safe_psql('postgres', <<'SQL');
+CREATE EXTENSION crm;
+INSERT INTO crm.customers (name, region) SELECT 'c' || n, 'r' || n % 5 FROM generate_series(1, 100) n;
+INSERT INTO crm.products (sku, name, category, price) SELECT 's' || n, 'p' || n, 'k' || n % 5, n FROM generate_series(1, 100) n;
+INSERT INTO crm.workflows (name, definition) VALUES ('round', E'[*] --> a\na --> b : go\nb --> a : go\na --> [*]\nclass a,b booked');
+INSERT INTO crm.orders (customer_id, workflow) SELECT 1 + n % 100, 'round' FROM generate_series(1, 3000) n;
+SQL
+
+sub value { return $node->safe_psql('postgres', $_[0]) }
+sub step_all { return "SELECT count(*) FROM crm_advance_orders(ARRAY(SELECT g::bigint FROM generate_series(1, 3000) g), 'go');" }
+sub is_exact
+{
+	my ($name) = @_;
+	is(value('SELECT * FROM crm_check_rollups()'), '', $name);
+	is(value('SELECT sum(orders) FROM crm.orders_by_status'), value('SELECT count(*) FROM crm.orders'), "$name: orders");
+	is(value('SELECT sum(events) FROM crm.steps_by_day'), value('SELECT count(*) FROM crm.order_events'), "$name: steps");
+}
+my $workers = q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'crm merge worker');
+my $waiting = 'SELECT waiting_changes FROM crm.rollup_status';
+
+# It comes, and goes
+cmp_ok(value($waiting), '<', 10000, 'few changes wait');
+is(value($workers), 0, 'and there is no worker');
+value(step_all()) for 1 .. 2;
+ok($node->poll_query_until('postgres', 'SELECT waiting_changes = 0 FROM crm.rollup_status'), 'when enough wait, they are merged');
+ok($node->poll_query_until('postgres', 'SELECT worker_pid IS NULL FROM crm.rollup_status'), 'and the worker goes');
+is(value('SELECT failure IS NULL AND merged_at IS NOT NULL AND lag_seconds IS NULL FROM crm.rollup_status'), 't', 'rollup_status says so');
+is_exact('after a merge');
+
+# With the setting off it does not come
+value('ALTER DATABASE postgres SET crm.merge_worker = off');
+value(step_all()) for 1 .. 4;
+is(value($waiting), 24000, 'changes wait');
+is(value($workers), 0, 'there is no worker');
+is_exact('while they wait');
+value('ALTER DATABASE postgres RESET crm.merge_worker');
+
+# Never two: one that cannot merge yet, as somebody else does, is not joined by others
+my $other = $node->background_psql('postgres');
+$other->query('BEGIN; LOCK TABLE crm.rollups IN SHARE UPDATE EXCLUSIVE MODE;');
+value(step_all()) for 1 .. 2;
+ok($node->poll_query_until('postgres', q(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'crm merge worker' AND wait_event_type = 'Lock')), 'a worker waits for its turn');
+value(step_all()) for 1 .. 4;
+is(value($workers), 1, 'there is one');
+
+# It is terminated: the next writers start another
+is(value(q(SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE backend_type = 'crm merge worker')), 't', 'it is terminated');
+is(value($workers), 0, 'and gone');
+value(step_all()) for 1 .. 4;
+ok($node->poll_query_until('postgres', q(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'crm merge worker' AND wait_event_type = 'Lock')), 'there is another');
+
+# It is killed, and all sessions with it
+my $pid = value(q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'crm merge worker'));
+kill 'KILL', $pid;
+ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid"), 'it is killed');
+eval { $other->quit };
+is_exact('after the crash');
+value(step_all()) for 1 .. 4;
+ok($node->poll_query_until('postgres', 'SELECT waiting_changes < 10000 FROM crm.rollup_status'), 'yet another one merges');
+is_exact('and that is right');
+
+# What fails is told
+$node->poll_query_until('postgres', 'SELECT worker_pid IS NULL FROM crm.rollup_status');
+value('ALTER TABLE crm.steps_by_day_cells ADD CONSTRAINT stop CHECK (false) NOT VALID');
+value(step_all()) for 1 .. 4;
+ok($node->poll_query_until('postgres', q(SELECT failure LIKE '%violates check constraint "stop"' FROM crm.rollup_status)), 'rollup_status tells what fails');
+is_exact('nothing is lost');
+value('ALTER TABLE crm.steps_by_day_cells DROP CONSTRAINT stop');
+$node->poll_query_until('postgres', 'SELECT worker_pid IS NULL FROM crm.rollup_status');
+value('SELECT crm_merge_rollups()');
+
+# There is no place for it: a worker of another database has the only one
+value('CREATE DATABASE busy');
+$node->safe_psql('busy', <<'SQL');
+CREATE EXTENSION crm;
+INSERT INTO crm.customers (name) VALUES ('c');
+INSERT INTO crm.workflows (name, definition) VALUES ('round', E'[*] --> a\na --> [*]');
+SQL
+my $busy = $node->background_psql('busy');
+$busy->query('BEGIN; LOCK TABLE crm.rollups IN SHARE UPDATE EXCLUSIVE MODE;');
+$node->safe_psql('busy', q(INSERT INTO crm.orders (customer_id, workflow) SELECT 1, 'round' FROM generate_series(1, 15000)));
+ok($node->poll_query_until('postgres', q(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'crm merge worker' AND datname = 'busy')), 'another database has a worker');
+my $warnings = '';
+for (1 .. 4)
+{
+	my ($result, $out, $err) = $node->psql('postgres', step_all());
+	is($result, 0, 'writers go on');
+	$warnings .= $err;
+}
+like($warnings, qr/WARNING:  no background worker is free to merge the sales figures/, 'they are told');
+is_exact('the figures are right');
+cmp_ok(value('SELECT crm_merge_rollups()'), '>', 10000, 'and merged by hand');
+$busy->quit;
+$node->poll_query_until('postgres', $workers =~ s/count\(\*\)/count(*) = 0/r);
+
+# A report holds a snapshot. Many merges later a new reader reads few pages, and the old one is right.
+value('ALTER DATABASE postgres SET crm.merge_worker = off');
+my $report = $node->background_psql('postgres');
+$report->query('BEGIN ISOLATION LEVEL REPEATABLE READ; CREATE TEMP TABLE before AS SELECT * FROM crm.orders_by_status, crm.rollup_status;');
+my $before = $report->query('SELECT status, orders FROM crm.orders_by_status ORDER BY 1');
+my $writer = $node->background_psql('postgres');
+for (1 .. 10)
+{
+	value(step_all());
+	if ($_ == 5)
+	{
+		# an open transaction that has written: readers begin at its change, and skip no more than that
+		$writer->query(q(BEGIN; INSERT INTO crm.orders (customer_id, workflow) VALUES (1, 'round');));
+	}
+	value('SELECT crm_merge_rollups()');
+}
+$writer->query('COMMIT');
+value('SELECT crm_merge_rollups()');
+my $size = value('SELECT pg_relation_size(\'crm.order_changes\') / 8192');
+my ($read) = value('EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) SELECT count(*) FROM ' . value(q(SELECT crm_waiting('order'))) . ' c') =~ /Buffers: shared hit=(\d+)/;
+cmp_ok($size, '>', 100, 'merged changes cannot go away');
+cmp_ok($read, '<', 20, 'a new reader does not step over them');
+is($report->query('SELECT status, orders FROM crm.orders_by_status ORDER BY 1'), $before, 'the report shows what it did');
+is($report->query('SELECT count(*) FROM crm_check_rollups()'), 0, 'which is what its tables show');
+is_exact('new readers are right');
+value('VACUUM');
+is_exact('after VACUUM');
+value(step_all());
+is_exact('and what comes then');
+value(step_all());
+is($report->query('SELECT count(*) FROM crm_check_rollups()'), 0, 'the report, after all that');
+
+# A dump with waiting changes says nothing about pages
+$node->safe_psql('postgres', 'CREATE DATABASE copy');
+$node->run_log([ 'bash', '-c', 'pg_dump -Fc -d "' . $node->connstr('postgres') . '" | pg_restore -d "' . $node->connstr('copy') . '"' ]);
+is($node->safe_psql('copy', 'SELECT * FROM crm_check_rollups()'), '', 'a restored dump is right');
+is($node->safe_psql('copy', $waiting), value($waiting), 'with as many changes that wait');
+cmp_ok($node->safe_psql('copy', 'SELECT crm_merge_rollups()'), '>=', 6000, 'they are merged');
+is($node->safe_psql('copy', 'SELECT * FROM crm_check_rollups()'), '', 'and then, too');
+
+# Prepared transactions, and what is rolled back to a savepoint, are no exception
+value(q(BEGIN; SELECT crm_advance_order(7, 'go'); PREPARE TRANSACTION 'p'));
+value('SELECT crm_merge_rollups()');
+value(step_all() =~ s/generate_series\(1,/generate_series(8,/r);
+value('SELECT crm_merge_rollups()');
+value(q(COMMIT PREPARED 'p'));
+is_exact('a prepared transaction comes late');
+value('SELECT crm_merge_rollups()');
+is_exact('and is merged');
+
+# The space is given back
+value(step_all()) for 1 .. 20;
+value('SELECT crm_merge_rollups()');
+cmp_ok(value('SELECT bytes FROM crm.rollup_status'), '>', 16_000_000, 'change tables have grown');
+value('SELECT crm_merge_rollups()');
+cmp_ok(value('SELECT bytes FROM crm.rollup_status'), '>', 16_000_000, 'and are not emptied while the report is there');
+is($report->query('SELECT count(*) FROM crm_check_rollups()'), 0, 'as that would see');
+$report->query('COMMIT');
+value('SELECT crm_merge_rollups()');
+cmp_ok(value('SELECT bytes FROM crm.rollup_status'), '<', 1_000_000, 'then they are');
+is_exact('empty');
+value(step_all());
+is_exact('and on');
+value('SELECT crm_merge_rollups()');
+is_exact('and on, merged');
+value(step_all()) for 1 .. 2;
+value('SELECT crm_merge_rollups()');
+value(step_all());
+cmp_ok(value('SELECT order_page FROM crm.merge_state'), '>', 10, 'readers begin late');
+value('VACUUM FULL crm.order_changes');
+is_exact('and early after VACUUM FULL');
+value(step_all());
+value('SELECT crm_merge_rollups()');
+is_exact('merged then');
+$report->quit;
+$writer->quit;
+
+$node->stop;
+done_testing();
