@@ -7,6 +7,7 @@
 #
 #   make demo [DATA=file.csv]   a small shop, or your own file, and what the database says about it
 #   make psql [DATA=file.csv]   the same, then psql
+#   make dashboard [DATA=…]     the same as a page to look at, dashboard.html
 #   make test                   every test; SUITES="regress isolation pgtap tap demo" and TESTS="file…" choose
 #   make bench                  benchmarks
 #   make fuzz [SECONDS=600]     fuzzes the type crm_workflow (needs clang)
@@ -44,7 +45,7 @@ REGRESS_OPTS   = --inputdir=test
 ISOLATION      = $(sort $(notdir $(basename $(wildcard test/isolation/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test/isolation
 
-EXTRA_CLEAN = .build-flags results output_iso regression.diffs regression.out
+EXTRA_CLEAN = .build-flags dashboard.html results output_iso regression.diffs regression.out
 
 all:
 
@@ -75,9 +76,9 @@ $(OBJS) $(OBJS:.o=.bc): $(HDRS) .build-flags
 export PG_CONFIG TESTS
 export CALLED_FROM := $(PWD)
 
-demo psql:
+demo psql dashboard:
 	@scripts/demo check
-	@scripts/install-deps </dev/null
+	@scripts/install-deps $@ </dev/null
 	@$(MAKE) -s --no-print-directory ready with_llvm=no </dev/null
 	@scripts/with-server scripts/demo $@
 
@@ -112,4 +113,4 @@ ready:
 	fi
 
 .DELETE_ON_ERROR:
-.PHONY: FORCE all install uninstall installcheck clean demo psql bench test fuzz deps ready
+.PHONY: FORCE all install uninstall installcheck clean demo psql dashboard bench test fuzz deps ready

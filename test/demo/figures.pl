@@ -19,6 +19,14 @@ my %questions = (
 	active => q(SELECT string_agg(customers::text, ' ' ORDER BY year_month) FROM (
 		SELECT year_month, count(DISTINCT customer_key) AS customers FROM crm.fact_sales JOIN crm.dim_date USING (date_key) GROUP BY 1) AS months),
 	total => q(SELECT count(*), count(DISTINCT order_id), count(DISTINCT customer_key), sum(reporting_amount), sum(amount) FROM crm.fact_sales),
+	kept_revenue => q(SELECT string_agg(amount::text, ' ' ORDER BY month) FROM (
+		SELECT date_trunc('month', day) AS month, sum(amount) AS amount FROM crm.sales_by_day GROUP BY 1) AS months),
+	kept_region => q(SELECT string_agg(amount::text, ' ' ORDER BY month) FROM (
+		SELECT month, sum(amount) AS amount FROM crm.sales_by_region_month GROUP BY 1) AS months),
+	kept_active => q(SELECT string_agg(customers::text, ' ' ORDER BY month) FROM (
+		SELECT month, count(*) AS customers FROM crm.sales_by_customer_month GROUP BY 1) AS months),
+	kept_best => q(SELECT string_agg(code || '=' || amount, ' ' ORDER BY amount DESC) FROM (
+		SELECT code, sum(amount) AS amount FROM crm.sales_by_customer_month JOIN crm.customers c ON c.id = customer_id GROUP BY 1 ORDER BY 2 DESC LIMIT 3) AS best),
 	kpis_revenue => q(SELECT string_agg(revenue::text, ' ' ORDER BY month) FROM crm.kpis),
 	kpis_customers => q(SELECT string_agg(customers::text, ' ' ORDER BY month) FROM crm.kpis),
 	year => q(SELECT days, customers, orders, revenue, customers_per_day, orders_per_day, revenue_per_day, average_order_value, conversion_rate, repeat_rate
@@ -41,6 +49,7 @@ open my $script, '>', "$dir/figures.sql" or die $!;
 print $script "SET client_min_messages = warning; CREATE EXTENSION crm; UPDATE crm.settings SET currency = 'GBP';\n\\o $dir/import.log\n",
   "\\set data $dir/online_retail.csv\n\\i examples/online_retail/import.sql\n\\o\n\\pset tuples_only on\n\\pset format unaligned\n";
 print $script "\\echo == $_\n$questions{$_};\n" for sort keys %questions;
+print $script "\\o $dir/dashboard.html\n\\i examples/dashboard/dashboard.sql\n";
 close $script;
 my $output = `scripts/with-server psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --file=$dir/figures.sql 2>&1`;
 is($?, 0, 'the import and every question succeed') or diag($output);
@@ -54,11 +63,23 @@ my $active = '885 741 758 974 856 1056 991 949 935 1266 1364 1664 615';
 is($answers{revenue}, $revenue, 'revenue by month, from the star');
 is($answers{active}, $active, 'active customers by month');
 is($answers{total}, '397884|18532|4338|8911407.90|8911407.90', 'lines, orders, customers and revenue in all');
+is($answers{kept_revenue}, $revenue, 'revenue by month, from the sums that are kept by day');
+is($answers{kept_region}, $revenue, 'and by region');
+is($answers{kept_active}, $active, 'active customers by month, from those by customer');
+is($answers{kept_best}, '14646=280206.02 18102=259657.30 17450=194550.79', 'and the best of them');
 is($answers{kpis_revenue}, $revenue, 'revenue by month, from kpis');
 is($answers{kpis_customers}, $active, 'customers by month, from kpis');
 is($answers{cohorts}, '885 417 380 452 300 284 242 188 169 299 358 323 41', 'sizes of the cohorts');
 is($answers{first_cohort}, '885 324 286 340 321 352 321 309 313 350 331 445 235', 'the first cohort over time');
 is($answers{best}, '14646=280206.02 18102=259657.30 17450=194550.79', 'the best customers');
+
+# The dashboard shows the same.
+my $page = do { local (@ARGV, $/) = "$dir/dashboard.html"; <> };
+is(join(' ', map { s/,//gr } $page =~ /title="\w+ \d{4}: ([\d,.]+), \d+ sales to /g), $revenue, 'revenue by month, on the dashboard');
+is(join(' ', $page =~ / sales to (\d+) customers/g), $active, 'active customers by month');
+is(join(' ', $page =~ /<td class="size">(\d+)/g), '885 417 380 452 300 284 242 188 169 299 358 323 41', 'sizes of the cohorts');
+is(join(' ', $page =~ /title="(\d+) of 885, /g), '324 286 340 321 352 321 309 313 350 331 445 235', 'the first cohort over time');
+like($page, qr/>Customer 14646<.*>280,206<.*\n.*>Customer 18102<.*>259,657<.*\n.*>Customer 17450<.*>194,551</, 'the best customers');
 
 # What follows from them, or can be counted in two ways
 is($answers{demand}, '4338|4338|18532|8911407.90', 'demand has all customers, orders and revenue');

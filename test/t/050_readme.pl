@@ -1,5 +1,5 @@
 # Every command of the README runs: its SQL here, one block after the other, its shell commands in
-# test/demo (make demo, make psql) or by whoever runs this (make, make install, make test).
+# test/demo (make demo, make psql, make dashboard) or by whoever runs this (make, make install, make test).
 use strict;
 use warnings;
 
@@ -86,7 +86,7 @@ for my $name (split /\n/,
 }
 
 # Shell commands: all of them are known to be run by some test.
-my %known = map { $_ => 1 } ('make', 'make install', 'make installcheck', 'make demo', 'make test');
+my %known = map { $_ => 1 } ('make', 'make install', 'make installcheck', 'make demo', 'make dashboard', 'make test');
 while ($readme =~ /^```sh\n(.*?)^```/msg)
 {
 	ok($known{$_}, "a test runs: $_") for split /\n/, $1;
