@@ -130,6 +130,7 @@ COMMENT ON COLUMN crm.merge_state.failure    IS 'What it failed with';
 COMMENT ON CONSTRAINT merge_state_is_one_row ON crm.merge_state IS 'There is one row';
 COMMENT ON CONSTRAINT merge_state_id_is_true ON crm.merge_state IS 'There is one row';
 
+DO $do$ BEGIN
 EXECUTE format($status$CREATE VIEW crm.rollup_status AS
 SELECT w.waiting_changes,
        CASE WHEN w.waiting_changes > 0 THEN extract(epoch FROM clock_timestamp() - s.merged_at)::bigint END AS lag_seconds,
@@ -143,6 +144,7 @@ FROM crm.merge_state s
 CROSS JOIN (SELECT (SELECT count(*) FROM %1$s c) + (SELECT count(*) FROM %2$s c) + (SELECT count(*) FROM %3$s c)
                 + (SELECT count(*) FROM crm.dimension_changes) AS waiting_changes) w$status$,
     @extschema@.crm_waiting('line'), @extschema@.crm_waiting('order'), @extschema@.crm_waiting('event'));
+END $do$;
 COMMENT ON VIEW   crm.rollup_status                 IS 'Whether changes are merged in time: what waits, and how the last merge went';
 COMMENT ON COLUMN crm.rollup_status.waiting_changes IS 'Changes that readers of the figures add up themselves; fast while there are some 10,000';
 COMMENT ON COLUMN crm.rollup_status.lag_seconds     IS 'Seconds since the last merge, if something waits';
