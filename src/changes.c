@@ -20,11 +20,13 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/predicate.h"
 #include "access/transam.h"
 #include "storage/procarray.h"
 #include "utils/builtins.h"
@@ -123,6 +125,18 @@ append(ChangeTable *table, const Datum *values, const bool *nulls)
 		slot->tts_isnull[table->numbers[i] - 1] = nulls[i];
 	}
 	ExecStoreVirtualTuple(slot);
+
+	/*
+	 * Readers' scans of a range of pages leave no predicate locks behind; that of crm.merge_state,
+	 * which tells them where to begin, does.
+	 */
+	if (IsolationIsSerializable())
+	{
+		Relation	state = table_open(crm_table_oid("merge_state"), AccessShareLock);
+
+		CheckForSerializableConflictIn(state, NULL, InvalidBlockNumber);
+		table_close(state, AccessShareLock);
+	}
 
 	LockPage(rel, 0, ShareLock);
 	pages = RelationGetNumberOfBlocks(rel);
