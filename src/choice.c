@@ -242,7 +242,7 @@ static void
 refuse_step(const Door *door, Relation rel, TupleTableSlot *row, const Workflow *w, int from,
 			const char *what, CrmRefusal *why)
 {
-	char	   *exits = crm_workflow_list_exits(w, from);
+	char	   *exits = crm_workflow_list_exits(w, from, false);
 
 	why->sqlstate = ERRCODE_CRM_NOT_ALLOWED_FROM_HERE;
 	why->message = psprintf("%s cannot %s", crm_row_name_of(door, row), what);
@@ -269,7 +269,7 @@ refuse_event(const Door *door, Relation rel, TupleTableSlot *row, const Workflow
 			 const char *event, CrmRefusal *why)
 {
 	const char *similar = crm_workflow_similar_event(w, event);
-	char	   *exits = crm_workflow_list_exits(w, from);
+	char	   *exits = crm_workflow_list_exits(w, from, false);
 
 	why->sqlstate = ERRCODE_CRM_UNKNOWN_EVENT;
 	why->message = psprintf("workflow \"%s\" has no event \"%s\"",

@@ -192,7 +192,7 @@ crm_replay_state(PG_FUNCTION_ARGS)
 		const Workflow *w = replay->w;
 		int			state = replay->states[0];
 		char	   *event = text_to_cstring(replay->violation);
-		char	   *exits = crm_workflow_list_exits(w, state);
+		char	   *exits = crm_workflow_list_exits(w, state, true);
 
 		if (crm_workflow_find_event(w, event, strlen(event)) < 0)
 		{

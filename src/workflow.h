@@ -180,7 +180,7 @@ extern const WfExit *crm_workflow_find_exit(const Workflow *w, int state, int ev
 extern const WfClass *crm_workflow_find_class(const Workflow *w, const char *name);	/* NULL if there is none */
 extern bool crm_workflow_in_class(const Workflow *w, const WfClass *class, int state);
 extern char *crm_workflow_list_states(const Workflow *w);
-extern char *crm_workflow_list_exits(const Workflow *w, int state);
+extern char *crm_workflow_list_exits(const Workflow *w, int state, bool timers);
 
 /* The nearest of some names, for "did you mean"; best is NULL if none is near. */
 typedef struct CrmSimilar

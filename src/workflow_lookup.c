@@ -108,25 +108,33 @@ crm_workflow_list_states(const Workflow *w)
 	return out.data;
 }
 
-/* "pay" (to "paid"), "cancel" (to "cancelled"); empty if there is no exit */
+/*
+ * "pay" (to "paid"), "cancel" (to "cancelled"); empty if there is no exit. Timers are no choice for who
+ * wants to take a step, but are for who reads what has happened.
+ */
 char *
-crm_workflow_list_exits(const Workflow *w, int state)
+crm_workflow_list_exits(const Workflow *w, int state, bool timers)
 {
 	const WfState *from = &WF_STATES(w)[state];
 	const WfExit *exits = WF_EXITS(w) + from->first_exit;
 	StringInfoData out;
+	int			n = 0;
 
 	initStringInfo(&out);
-	for (int i = 0; i < from->nexits && i < MAX_LISTED; i++)
+	for (int i = 0; i < from->nexits; i++)
 	{
-		appendStringInfo(&out, "%s\"%s\" (to \"%s\"", i > 0 ? ", " : "",
+		if (!timers && WF_IS_TIMER(&WF_EVENTS(w)[exits[i].event]))
+			continue;
+		if (++n > MAX_LISTED)
+			continue;
+		appendStringInfo(&out, "%s\"%s\" (to \"%s\"", n > 1 ? ", " : "",
 						 WF_EVENT_NAME(w, exits[i].event), WF_STATE_NAME(w, exits[i].to));
 		if (exits[i].guard != WF_NONE)
 			appendStringInfo(&out, " if %s", WF_GUARD_NAME(w, exits[i].guard));
 		appendStringInfoChar(&out, ')');
 	}
-	if (from->nexits > MAX_LISTED)
-		appendStringInfo(&out, " and %d more", from->nexits - MAX_LISTED);
+	if (n > MAX_LISTED)
+		appendStringInfo(&out, " and %d more", n - MAX_LISTED);
 	return out.data;
 }
 

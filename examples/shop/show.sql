@@ -58,5 +58,15 @@ GROUP BY p.id, o.currency
 ORDER BY revenue DESC, p.sku
 LIMIT 10;
 
+SELECT EXISTS (SELECT FROM crm.settlements) AS has_money \gset
+\if :has_money
+\echo '5. What came in and what was given back'
+\echo
+SELECT method, sum(payment_count) AS payments, sum(payments) AS amount, sum(refund_count) AS refunds, sum(refunds) AS given_back, sum(net) AS net, currency
+FROM crm.settlements
+GROUP BY method, currency
+ORDER BY net DESC, method;
+\endif
+
 \pset footer on
 \set QUIET :was_quiet

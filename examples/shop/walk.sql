@@ -1,6 +1,7 @@
 -- Takes the orders of data.sql through the sales process, as the people of the shop would: one call of
--- crm_advance_order() for each step of each order. Old orders are done; the newer an order is, the more
--- probably it is still on its way. Some are cancelled, some refunded.
+-- crm_advance_order() for each step of each order, and one of crm_record_payment() or crm_record_refund()
+-- where money changes hands. Old orders are done; the newer an order is, the more probably it is still on
+-- its way. Some are cancelled, some refunded.
 
 \set ON_ERROR_STOP on
 \set was_quiet :QUIET
@@ -52,6 +53,10 @@ SET LOCAL crm.actor = 'Grace Okafor';
 SELECT count(crm_advance_order(order_id, 'submit')) AS submitted FROM walk WHERE 'submit' = ANY (steps) \gset
 
 SET LOCAL crm.actor = 'Łukasz Zieliński';
+SELECT count(crm_record_payment(order_id, total, (ARRAY['card', 'card', 'bank transfer', 'PayPal', 'cash'])[1 + order_id % 5])) AS payments
+FROM walk
+JOIN crm.orders ON id = order_id
+WHERE 'pay' = ANY (steps) \gset
 SELECT count(crm_advance_order(order_id, 'pay')) AS paid FROM walk WHERE 'pay' = ANY (steps) \gset
 
 SET LOCAL crm.actor = '李娜';
@@ -68,6 +73,11 @@ FROM walk
 WHERE 'cancel' = ANY (steps) \gset
 
 SET LOCAL crm.actor = 'Anna Berg';
+SELECT count(crm_record_refund(order_id, paid, method)) AS refunds
+FROM walk
+JOIN crm.orders ON id = order_id
+JOIN crm.payments USING (order_id)
+WHERE 'refund' = ANY (steps) \gset
 SELECT count(crm_advance_order(order_id, 'refund',
                                (ARRAY['arrived broken',
                                       'wrong article sent',

@@ -20,3 +20,9 @@ COMMENT ON COLUMN crm.guards.message   IS 'Sentence that tells a person why a st
 COMMENT ON CONSTRAINT guards_have_a_unique_name ON crm.guards IS 'A guard means one thing for a table';
 COMMENT ON CONSTRAINT guards_workflow_has_1_to_63_bytes ON crm.guards IS 'A process name is as long as a PostgreSQL name may be';
 COMMENT ON CONSTRAINT guards_name_has_1_to_255_bytes ON crm.guards IS 'A guard name is as long as it may be in a process';
+
+-- Those of the process 'order'
+INSERT INTO crm.guards (workflow, name, condition, message) VALUES
+    ('order', 'has_lines',      'line_count > 0',  'The order has no lines.'),
+    ('order', 'paid_in_full',   'balance <= 0',    'The order is not fully paid.'),
+    ('order', 'fully_refunded', 'refunded = paid', 'Not all that was paid has been given back.');

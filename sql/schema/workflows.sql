@@ -21,15 +21,19 @@ INSERT INTO crm.workflows (name, description, definition) VALUES (
 'stateDiagram-v2
     [*] --> pending
     state "Awaiting payment" as submitted
-    pending --> submitted : submit
-    pending --> cancelled : cancel
-    submitted --> paid : pay
-    submitted --> cancelled : cancel
+    pending --> submitted : submit [has_lines]
+    submitted --> paid : pay [paid_in_full]
     paid --> shipped : ship
-    paid --> refunded : refund
     shipped --> completed : complete
-    shipped --> refunded : refund
-    completed --> refunded : refund
+    state cancellable {
+        pending
+        submitted
+    }
+    cancellable --> cancelled : cancel
+    paid --> refunded : refund [fully_refunded]
+    shipped --> refunded : refund [fully_refunded]
+    completed --> refunded : refund [fully_refunded]
+    submitted --> cancelled : after 14 days
     completed --> [*]
     cancelled --> [*]
     refunded --> [*]

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(72);
+SELECT plan(74);
 
 CREATE ROLE crm_test_owner;
 CREATE ROLE crm_test_clerk;
@@ -69,6 +69,7 @@ SELECT is(pg_temp.hostile($$SELECT now()$$), pg_temp.hostile($$SELECT '1999-01-0
 GRANT USAGE ON SCHEMA crm TO crm_test_clerk;
 GRANT SELECT, INSERT, UPDATE ON crm.orders, crm.order_lines, crm.payments TO crm_test_clerk;
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90);
+INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (1, 1, 1), (2, 1, 1);
 -- make the session forget what it knows of the tables
 UPDATE crm.workflows SET description = description;
 UPDATE crm.settings SET id = id;
@@ -79,6 +80,9 @@ SELECT is(pg_temp.hostile($$SELECT public.crm_advance_order(1, 'submit')$$), 'su
 SELECT is(pg_temp.place(1), 'submitted 2: create submit', 'on our tables');
 SELECT throws_ok($$SELECT pg_temp.hostile('SELECT public.crm_advance_order(1, ''jump'')')$$, 'SL002', 'workflow "order" has no event "jump"', 'with our workflow');
 SELECT throws_ok($$SELECT pg_temp.hostile('SELECT public.crm_advance_order(404, ''submit'')')$$, 'SL001', 'order 404 does not exist', 'and our orders');
+SELECT throws_ok($$SELECT pg_temp.hostile('UPDATE crm.orders SET status = ''paid'' WHERE id OPERATOR(pg_catalog.=) 1 RETURNING status')$$,
+    'SL004', 'order 1 cannot become "paid"', 'our guards');
+SELECT is(pg_temp.hostile($$SELECT public.crm_record_payment(1, 4.90)$$), '1', 'our ledger');
 SELECT is(pg_temp.hostile($$UPDATE crm.orders SET status = 'paid' WHERE id OPERATOR(pg_catalog.=) 1 RETURNING status$$), 'paid', 'a plain UPDATE too');
 SELECT throws_ok($$SELECT pg_temp.hostile('UPDATE crm.orders SET status = ''completed'' WHERE id OPERATOR(pg_catalog.=) 1 RETURNING status')$$,
     'SL003', 'order 1 cannot become "completed"', 'that is held to our rules');
@@ -133,7 +137,8 @@ SELECT throws_ok($$DROP EXTENSION crm CASCADE; DROP SCHEMA crm CASCADE; CREATE E
     'in a schema where our names are taken it is refused');
 DROP SCHEMA evil CASCADE;
 
--- Row-level security
+-- Row-level security (steps without lines and payments)
+UPDATE crm.guards SET condition = 'true';
 ALTER TABLE crm.orders OWNER TO crm_test_owner;
 ALTER TABLE crm.order_events OWNER TO crm_test_owner;
 GRANT USAGE ON SCHEMA crm TO crm_test_owner;

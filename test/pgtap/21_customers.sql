@@ -121,11 +121,11 @@ SET LOCAL transaction_read_only = off;
 INSERT INTO crm.orders (customer_id, placed_at) SELECT 2001 + i % 20000, now() - i * interval '1 minute' FROM generate_series(1, 25000) i;
 INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) SELECT id, 1, 1, 1, 4.90 FROM crm.orders WHERE customer_id > 2000;
 UPDATE crm.orders SET status = 'submitted' WHERE status = 'pending' AND customer_id > 2000;
+INSERT INTO crm.payments (order_id, amount) SELECT id, 4.90 FROM crm.orders WHERE customer_id > 2000;
 UPDATE crm.orders SET status = 'paid' WHERE status = 'submitted' AND customer_id > 2000;
 UPDATE crm.orders SET status = 'shipped' WHERE status = 'paid' AND customer_id > 2000;
 INSERT INTO crm.activities (customer_id, kind, subject, done_at) SELECT 2001 + i % 20000, 'call', 'x', now() FROM generate_series(1, 25000) i;
 INSERT INTO crm.opportunities (customer_id, name, amount) SELECT 2001 + i % 20000, 'x', i FROM generate_series(1, 25000) i;
-INSERT INTO crm.payments (order_id, amount) SELECT id, 4.90 FROM crm.orders WHERE customer_id > 2000;
 ANALYZE crm.orders, crm.order_events, crm.payments, crm.activities, crm.opportunities, crm.opportunity_events;
 SELECT sum(seq_scan) AS before FROM pg_stat_xact_all_tables WHERE schemaname = 'crm' \gset
 SELECT is((SELECT count(*) FROM crm_customer_timeline(2077)), 14::bigint, 'a customer among many');

@@ -32,7 +32,7 @@ SELECT throws_ok($$UPDATE crm.activities SET customer_id = 2 WHERE order_id = 1$
 UPDATE crm.orders SET customer_id = 3 WHERE id = 1;
 SELECT is((SELECT customer_id FROM crm.activities WHERE order_id = 1), 3::bigint, 'an order that is given to another customer takes it along');
 UPDATE crm.orders SET customer_id = 1 WHERE id = 1;
-SELECT is(crm_advance_order(1, 'submit'), 'submitted', 'such an order goes on');
+SELECT is(crm_advance_order(1, 'cancel'), 'cancelled', 'such an order goes on');
 DELETE FROM crm.activities;
 
 -- So with opportunities.

@@ -81,7 +81,7 @@ SELECT crm_record_refund(100, 10);
 SELECT is((SELECT since FROM crm.unsettled_orders WHERE order_id = 100), (SELECT at FROM crm.payments WHERE order_id = 100 AND kind = 'refund'), 'a refund does');
 SELECT crm_record_payment(100, 60);
 SELECT is((SELECT since FROM crm.unsettled_orders WHERE order_id = 100), (SELECT max(at) FROM crm.payments WHERE order_id = 100 AND kind = 'payment'), 'too much was paid since the payment');
-SELECT crm_advance_order(100, 'refund');
+SELECT crm_force_order(100, 'refunded', 'the goods came back');
 SELECT is((SELECT since FROM crm.unsettled_orders WHERE order_id = 100), (SELECT status_since FROM crm.orders WHERE id = 100), 'what was paid for a lost order is owed since it was lost');
 INSERT INTO crm.workflows (name, definition) VALUES ('loan', E'[*] --> asked\nasked --> granted : grant\ngranted --> [*]');
 INSERT INTO crm.orders (id, customer_id, workflow) VALUES (102, 1, 'loan');

@@ -19,7 +19,7 @@ INSERT INTO crm.opportunities (customer_id, name, amount) VALUES (1, 'Tea', 100)
 INSERT INTO crm.activities (customer_id, kind, subject, done_at) VALUES (1, 'visit', '品茶', now());
 INSERT INTO crm.orders (customer_id) SELECT 1 FROM generate_series(1, 3);
 INSERT INTO crm.products (sku, name, price) VALUES ('TEA', '茶', 4.90);
-INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (3, 1, 2);
+INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (2, 1, 1), (3, 1, 2);
 SELECT crm_record_payment(3, 9.80);
 INSERT INTO crm.exchange_rates VALUES ('CNY', '2024-01-01', 0.13);
 SELECT crm_advance_order(id, 'submit') FROM crm.orders WHERE id > 1;

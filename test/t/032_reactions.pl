@@ -23,6 +23,7 @@ if ($node->safe_psql('postgres', "SELECT count(*) FROM pg_settings WHERE name = 
 }
 $node->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION crm;
+UPDATE crm.guards SET condition = 'true';
 INSERT INTO crm.customers (id, name) VALUES (1, '王小明');
 SQL
 

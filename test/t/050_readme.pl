@@ -48,6 +48,7 @@ is($picture,
 
 # The steps that the README shows as a session, in their words.
 $node->safe_psql('readme', q(INSERT INTO crm.orders (id, customer_id) VALUES (42, 1);
+	INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (42, 1, 3);
 	SELECT crm_advance_order(42, 'submit')));
 my ($session) = $readme =~ /^(=> SELECT crm_advance_order.*?)^```/ms;
 for my $shown (split /\n(?==> )/, $session)
