@@ -217,13 +217,21 @@ crm_refuse_suppressed(const Door *door, Datum key)
 static void
 refuse_missing(Relation rel, const Door *door, const CrmStep *step)
 {
-	bool		is_there;
+	bool		is_there = false;
 
-	/* it may have been deleted while we waited for its lock */
-	PushActiveSnapshot(GetTransactionSnapshot());
 	/* a policy may hide a row from updates only: then it is none for the caller */
-	is_there = !rel->rd_rel->relrowsecurity && crm_row_is_visible(rel, door, step->key);
-	PopActiveSnapshot();
+	if (!step->resolved && !rel->rd_rel->relrowsecurity)
+	{
+		/* it may have come when the update was done, which did not see it */
+		PushCopiedSnapshot(GetActiveSnapshot());
+		UpdateActiveSnapshotCommandId();
+		is_there = crm_row_is_visible(rel, door, step->key);
+		PopActiveSnapshot();
+		/* and it may have been deleted while we waited for its lock */
+		PushActiveSnapshot(GetTransactionSnapshot());
+		is_there = is_there && crm_row_is_visible(rel, door, step->key);
+		PopActiveSnapshot();
+	}
 	if (step->resolved || is_there)
 		crm_refuse_suppressed(door, step->key);
 	crm_row_refuse_missing(door, crm_row_name(door, step->key));
