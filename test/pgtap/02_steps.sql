@@ -6,16 +6,7 @@ UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
 SELECT plan(158);
 
 -- What a refused statement says
-CREATE FUNCTION pg_temp.refusal(statement text, OUT state text, OUT message text, OUT detail text, OUT hint text)
-LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE statement;
-    state := '00000';
-    message := 'not refused';
-EXCEPTION WHEN others THEN
-    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
-        detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-END $$;
+\ir include/refusal.sql
 
 -- Where an order is, and how it got there: 'submitted 2: create submit'
 CREATE FUNCTION pg_temp.place(id bigint) RETURNS text

@@ -5,16 +5,7 @@ CREATE EXTENSION crm;
 SELECT plan(121);
 CREATE SCHEMA crm_test;
 
-CREATE FUNCTION pg_temp.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    line text;
-    plan text := '';
-BEGIN
-    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-        plan := plan || line || E'\n';
-    END LOOP;
-    RETURN plan;
-END $$;
+\ir include/plan.sql
 
 -- Machines: those with one name are the same, written in other ways; the others differ from the first in one thing each.
 CREATE TABLE crm_test.machines (name text NOT NULL, definition crm_workflow NOT NULL);

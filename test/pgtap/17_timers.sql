@@ -253,16 +253,7 @@ SELECT results_eq('SELECT order_id, is_due, event, to_status FROM crm.order_time
 SELECT results_eq('SELECT order_id, status FROM crm.open_orders ORDER BY 1', $$VALUES (3::bigint, 'guarded'), (4, 'late')$$, 'open orders');
 SELECT results_eq('SELECT order_id FROM crm.open_orders EXCEPT ALL (SELECT o.id FROM crm.orders o JOIN crm.workflows w ON w.name = o.workflow
     WHERE EXISTS (SELECT FROM crm_states(w.definition) s WHERE s.state = o.status AND ''open'' = ANY (s.classes)))', 'SELECT 1::bigint WHERE false', 'as the workflow says');
-CREATE FUNCTION pg_temp.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    line text;
-    plan text := '';
-BEGIN
-    FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
-        plan := plan || line || E'\n';
-    END LOOP;
-    RETURN plan;
-END $$;
+\ir include/plan.sql
 INSERT INTO crm.orders (customer_id, workflow, status) SELECT 1, 't', CASE WHEN i % 3 = 0 THEN 'late' WHEN i % 5 = 0 THEN 'waiting' ELSE 'done' END FROM generate_series(1, 5000) i;
 ANALYZE crm.orders;
 SELECT alike(pg_temp.plan($$SELECT * FROM crm.open_orders WHERE status = 'late' ORDER BY placed_at DESC LIMIT 50$$), '%orders_open%', 'fifty of one status come by an index');

@@ -17,17 +17,7 @@ INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) SELECT 
 CREATE FUNCTION pg_temp.sums(bigint) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', paid, refunded, balance, payment_status) FROM crm.orders WHERE id = $1
 $$;
-CREATE FUNCTION pg_temp.outcome(statement text, role text DEFAULT 'crm_test_clerk') RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    message text; detail text; hint text;
-BEGIN
-    EXECUTE format('SET LOCAL ROLE %I', role);
-    EXECUTE statement;
-    RAISE EXCEPTION USING ERRCODE = '00001', MESSAGE = 'done';
-EXCEPTION WHEN others THEN
-    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    RETURN concat_ws(' ', SQLSTATE, message, nullif(detail, ''), nullif(hint, ''));
-END $$;
+\ir include/outcome.sql
 -- The oracle
 CREATE FUNCTION pg_temp.wrong() RETURNS SETOF crm.orders LANGUAGE sql AS $$
     SELECT o.* FROM crm.orders o LEFT JOIN (

@@ -15,17 +15,7 @@ INSERT INTO crm.products (id, sku, name, price, active) VALUES (1, 'TEA', 'Green
 INSERT INTO crm.exchange_rates VALUES ('USD', '2020-01-01', 0.9);
 ALTER TABLE crm.orders ALTER COLUMN owner SET DEFAULT 'nobody yet';
 
-CREATE FUNCTION pg_temp.outcome(statement text, role text DEFAULT 'crm_test_clerk') RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    message text; detail text; hint text;
-BEGIN
-    EXECUTE format('SET LOCAL ROLE %I', role);
-    EXECUTE statement;
-    RAISE EXCEPTION USING ERRCODE = '00001', MESSAGE = 'done';
-EXCEPTION WHEN others THEN
-    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    RETURN concat_ws(' ', SQLSTATE, message, nullif(detail, ''), nullif(hint, ''));
-END $$;
+\ir include/outcome.sql
 CREATE FUNCTION pg_temp.lines(jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT pg_temp.outcome(format('SELECT public.crm_place_order(1, %L)', $1))
 $$;

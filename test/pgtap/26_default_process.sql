@@ -44,24 +44,14 @@ INSERT INTO crm.orders (id, customer_id, currency) SELECT i, 1, CASE i WHEN 5 TH
 INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) SELECT i, 1, 2, 4.90 FROM generate_series(2, 9) i WHERE i <> 4;
 INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (4, 2, 1);
 
--- The detail and the hint of a refusal
-CREATE FUNCTION pg_temp.refusal(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    state text; said text; detail text; hint text;
-BEGIN
-    EXECUTE statement;
-    RETURN 'done';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, said = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    RETURN format('%s: %s. %s %s', state, said, detail, hint);
-END $$;
+\ir include/outcome.sql
 
 -- An order without lines
-SELECT is(pg_temp.refusal($$SELECT crm_advance_order(1, 'submit')$$),
-    'SL004: order 1 cannot take the event "submit". The order has no lines. The event "submit" (to "submitted") is possible once that is met.',
+SELECT is(pg_temp.outcome($$SELECT crm_advance_order(1, 'submit')$$, current_user),
+    'SL004 order 1 cannot take the event "submit" The order has no lines. The event "submit" (to "submitted") is possible once that is met.',
     'an order without lines is not submitted');
-SELECT is(pg_temp.refusal($$UPDATE crm.orders SET status = 'submitted' WHERE id = 1$$),
-    'SL004: order 1 cannot become "submitted". The order has no lines. The event "submit" (to "submitted") is possible once that is met.',
+SELECT is(pg_temp.outcome($$UPDATE crm.orders SET status = 'submitted' WHERE id = 1$$, current_user),
+    'SL004 order 1 cannot become "submitted" The order has no lines. The event "submit" (to "submitted") is possible once that is met.',
     'nor by a plain UPDATE');
 SELECT results_eq('SELECT * FROM crm_available_events(1)', $$VALUES
     ('submit', 'submitted', false, 'The order has no lines.'), ('cancel', 'cancelled', true, NULL)$$, 'its buttons say so');
@@ -73,8 +63,8 @@ SELECT lives_ok('DELETE FROM crm.order_lines WHERE order_id = 9', 'the last line
 SELECT throws_ok($$SELECT crm_advance_order(9, 'submit')$$, 'SL004', NULL, 'and the order is without lines again');
 
 -- Payment
-SELECT is(pg_temp.refusal($$SELECT crm_advance_order(2, 'pay')$$),
-    'SL004: order 2 cannot take the event "pay". The order is not fully paid. The event "pay" (to "paid") is possible once that is met.',
+SELECT is(pg_temp.outcome($$SELECT crm_advance_order(2, 'pay')$$, current_user),
+    'SL004 order 2 cannot take the event "pay" The order is not fully paid. The event "pay" (to "paid") is possible once that is met.',
     'an order is not paid because somebody says so');
 SELECT is(crm_record_payment(2, 9.79), 1, 'a payment that lacks a cent');
 SELECT throws_ok($$SELECT crm_advance_order(2, 'pay')$$, 'SL004', NULL, 'is not enough');
@@ -93,8 +83,8 @@ SELECT is(crm_record_payment(6, 0.01), 3, 'until it comes in again');
 SELECT is(crm_advance_order(6, 'pay'), 'paid', 'then it does');
 
 -- Refund
-SELECT is(pg_temp.refusal($$SELECT crm_advance_order(2, 'refund')$$),
-    'SL004: order 2 cannot take the event "refund". Not all that was paid has been given back. The event "refund" (to "refunded") is possible once that is met.',
+SELECT is(pg_temp.outcome($$SELECT crm_advance_order(2, 'refund')$$, current_user),
+    'SL004 order 2 cannot take the event "refund" Not all that was paid has been given back. The event "refund" (to "refunded") is possible once that is met.',
     'an order is not refunded because somebody says so');
 SELECT is(crm_record_refund(2, 9.79), 3, 'all but a cent');
 SELECT throws_ok($$SELECT crm_advance_order(2, 'refund')$$, 'SL004', NULL, 'is not all');
@@ -116,8 +106,8 @@ SELECT is((SELECT string_agg(DISTINCT composite, ',') FROM crm_transitions((SELE
 SELECT is((SELECT status_until - status_since FROM crm.orders WHERE id = 8), interval '14 days', 'an order waits for its money for 14 days');
 SELECT is((SELECT count(*) FROM crm.orders WHERE status_until IS NOT NULL AND status <> 'submitted'), 0::bigint, 'only while it waits');
 SELECT throws_ok($$SELECT crm_advance_order(8, 'after 14 days')$$, 'SL003', NULL, 'nobody calls that');
-SELECT is(pg_temp.refusal($$SELECT crm_advance_order(8, 'ship')$$),
-    'SL003: order 8 cannot take the event "ship". Its status is "submitted", in workflow "order". Possible events from here: "pay" (to "paid" if paid_in_full), "cancel" (to "cancelled").',
+SELECT is(pg_temp.outcome($$SELECT crm_advance_order(8, 'ship')$$, current_user),
+    'SL003 order 8 cannot take the event "ship" Its status is "submitted", in workflow "order". Possible events from here: "pay" (to "paid" if paid_in_full), "cancel" (to "cancelled").',
     'and no hint says so');
 INSERT INTO crm.orders (id, customer_id, status, status_since) VALUES (20, 1, 'submitted', now() - interval '14 days'), (21, 1, 'submitted', now() - interval '13 days 23 hours');
 SELECT is(crm_run_timers(), 1, 'after that');

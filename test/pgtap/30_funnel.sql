@@ -12,16 +12,7 @@ CREATE FUNCTION pg_temp.reached(steps text[], within interval, log text) RETURNS
     SELECT crm_funnel(steps, nullif(split_part(btrim(entry), ' ', 2), '-'), ('2026-03-02 ' || split_part(btrim(entry), ' ', 1))::timestamptz, within)
     FROM unnest(string_to_array(log, ',')) AS entry
 $$;
-CREATE FUNCTION pg_temp.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    line text;
-    plan text := '';
-BEGIN
-    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-        plan := plan || line || E'\n';
-    END LOOP;
-    RETURN plan;
-END $$;
+\ir include/plan.sql
 
 -- What it means
 SELECT is(pg_temp.reached('{a,b,c}', '1 hour', '10:00 a, 10:10 b, 10:20 c'), 3, 'all steps in order');

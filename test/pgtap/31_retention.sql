@@ -10,16 +10,7 @@ SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 CREATE FUNCTION pg_temp.periods(unit text, VARIADIC days date[]) RETURNS integer[] LANGUAGE sql AS $$
     SELECT crm_retention(day, unit) FROM unnest(days) AS day
 $$;
-CREATE FUNCTION pg_temp.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    line text;
-    plan text := '';
-BEGIN
-    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-        plan := plan || line || E'\n';
-    END LOOP;
-    RETURN plan;
-END $$;
+\ir include/plan.sql
 
 SELECT is(pg_temp.periods('month', '2026-01-31'), '{0}', 'the first month is number 0');
 SELECT is(pg_temp.periods('month', '2026-01-31', '2026-02-01', '2026-05-15'), '{0,1,4}', 'the others count from it');

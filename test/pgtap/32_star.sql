@@ -9,16 +9,7 @@ SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 \ir include/random_shop.sql
 SET LOCAL TimeZone = 'America/Los_Angeles'; -- not that of the reports
 
-CREATE FUNCTION pg_temp.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    line text;
-    plan text := '';
-BEGIN
-    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-        plan := plan || line || E'\n';
-    END LOOP;
-    RETURN plan;
-END $$;
+\ir include/plan.sql
 CREATE TEMP VIEW columns AS
     SELECT c.relname AS view, a.attname AS name, a.atttypid::regtype AS type, a.atttypmod AS typmod
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0

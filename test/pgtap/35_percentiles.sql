@@ -7,16 +7,7 @@ SELECT plan(25);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 
-CREATE FUNCTION pg_temp.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    line text;
-    plan text := '';
-BEGIN
-    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-        plan := plan || line || E'\n';
-    END LOOP;
-    RETURN plan;
-END $$;
+\ir include/plan.sql
 
 SELECT is((SELECT crm_percentiles(d, '{0.5}') FROM unnest('{3 h,1 h,2 h}'::interval[]) AS d), '{02:00:00}', 'the median of three');
 SELECT is((SELECT crm_percentiles(d, '{0,0.5,1}') FROM unnest('{4 h,1 h,2 h,3 h}'::interval[]) AS d), '{01:00:00,02:30:00,04:00:00}', 'of four, with the least and the most');
