@@ -123,6 +123,8 @@ parse_note(WfParser *parser, DraftPlace place)
 
 	if (crm_scan_looking_at(parser, "\""))
 	{
+		if (crm_scan_looking_at(parser, "\"\""))
+			return FAULT(parser, crm_scan_here(parser), hint, "the text of a note is empty");
 		if (!skip_string(parser, hint))
 			return false;
 		crm_scan_skip_blanks(parser);
