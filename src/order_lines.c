@@ -383,6 +383,23 @@ crm_check_order_line(PG_FUNCTION_ARGS)
 	return PointerGetDatum(is_insert ? complete_line(fcinfo, statement, rel, order, new) : new);
 }
 
+/*
+ * A trigger may make the order take a step when it is placed, but has to wait for
+ * its lines: the owner's exemption is for those who know which status they see.
+ */
+static void
+check_not_advanced(Relation orders, TupleTableSlot *row, int64 order_id)
+{
+	if (DatumGetInt32(crm_get_not_null(orders, row, crm_door_get(orders)->version)) == 1)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("order " INT64_FORMAT " has taken a step before its lines were there", order_id),
+			 errdetail("A trigger, or a function that a column has as its default, has done so while the order was placed."),
+			 errhint("Take the step in an AFTER INSERT trigger FOR EACH STATEMENT of table %s.order_lines, with a name behind \"order_lines_total_inserted\".",
+					 CRM_SCHEMA)));
+}
+
 /* Take a line of a transition table off its order, or add it. */
 static void
 total_line(CrmTotalsChange *change, const AttrNumber *numbers, TupleTableSlot *line, int sign)
@@ -394,6 +411,8 @@ total_line(CrmTotalsChange *change, const AttrNumber *numbers, TupleTableSlot *l
 
 	if (order_row != NULL)
 		crm_check_editable(crm_totals_orders(change), order_row);
+	if (order_row != NULL && order->placed)
+		check_not_advanced(crm_totals_orders(change), order_row, order_id);
 	if (!order->exists)
 		return;
 	order->lines_changed = true;
@@ -508,7 +527,8 @@ clear_lines(Relation rel)
  * the owner of crm.orders. Only that owner may truncate.
  *
  * Errors: SL014 if the order may not change any more, 22003 for a total that is too
- * large, 39P01 if not called as such a trigger.
+ * large, 27000 for an order that takes a step while it is placed, 39P01 if not
+ * called as such a trigger.
  */
 Datum
 crm_total_order_lines(PG_FUNCTION_ARGS)

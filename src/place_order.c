@@ -24,6 +24,7 @@
 #include "catalog.h"
 #include "door.h"
 #include "history.h"
+#include "lookup.h"
 #include "order_lock.h"
 #include "order_request.h"
 #include "placement.h"
@@ -200,19 +201,23 @@ array_of(Datum *values, int n, Oid type)
 										   len > 0 ? TYPALIGN_DOUBLE : TYPALIGN_INT));
 }
 
+/* Numbered 1, 2, 3, …, unless a trigger has given the order lines of its own: then these go on from there. */
 static void
 insert_lines(int64 order_id, const CrmLineRequest *lines, int nlines)
 {
 	static const char *const sql = "INSERT INTO " CRM_SCHEMA ".order_lines"
 		" (order_id, line_no, product_id, quantity, unit_price, discount, tax)"
-		" SELECT $1, n::pg_catalog.int4, product_id, quantity, unit_price, discount, tax"
+		" SELECT $1, (n OPERATOR(pg_catalog.+) $7)::pg_catalog.int4, product_id, quantity, unit_price, discount, tax"
 		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
 		" pg_catalog.unnest($5), pg_catalog.unnest($6)) WITH ORDINALITY"
 		" AS l (product_id, quantity, unit_price, discount, tax, n)";
-	Oid			types[6] = {INT8OID, INT8ARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID};
-	Datum		values[6] = {Int64GetDatum(order_id)};
+	Oid			types[7] = {INT8OID, INT8ARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID, INT8OID};
+	Datum		values[7] = {Int64GetDatum(order_id)};
 	Datum	   *columns[5];
+	Relation	rel = table_open(crm_table_oid("order_lines"), RowExclusiveLock);
 
+	values[6] = Int64GetDatum(crm_next_number(rel, "line_no", order_id) - 1);
+	table_close(rel, NoLock);
 	for (int c = 0; c < lengthof(columns); c++)
 		columns[c] = palloc_extended(sizeof(Datum) * nlines, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < nlines; i++)
@@ -297,7 +302,8 @@ place(const NullableDatum *args, CrmPlacement *placement, const CrmLineRequest *
  * for products that do not exist or are not active, all listed, SL017 for a line
  * without a price in a foreign currency, SL018 for a currency without a rate,
  * 22003 for amounts that are too large, 23503 for a customer or workflow that does
- * not exist, SL014 for a workflow whose first status is not editable, 25006 in a
+ * not exist, SL014 for a workflow whose first status is not editable, 27000 if a
+ * trigger makes the order take a step before its lines are there, 25006 in a
  * read-only transaction.
  */
 Datum

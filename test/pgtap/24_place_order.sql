@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(79);
+SELECT plan(86);
 
 CREATE ROLE crm_test_clerk;
 CREATE ROLE crm_test_stranger;
@@ -158,6 +158,40 @@ CREATE TRIGGER twin BEFORE INSERT ON crm.orders FOR EACH ROW EXECUTE FUNCTION pg
 SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 1}]', 'the first', reference => 'twin') AS id \gset
 SELECT results_eq($$SELECT reference ~ '^twin of', line_count, total, note FROM crm.orders o JOIN crm.order_events e ON e.order_id = o.id WHERE reference ~ 'twin' ORDER BY total, reference$$, $$VALUES
     (true, 0, 0.00, NULL::text), (false, 1, 4.90, 'the first'), (false, 1, 34.30, NULL)$$, 'orders that a trigger makes meanwhile have totals and notes of their own');
+SELECT is_empty('SELECT pg_temp.wrong()', 'all totals are those of the lines');
+
+DROP TRIGGER twin ON crm.orders;
+CREATE FUNCTION pg_temp.greeting() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (new.id, 5, 1, 0.5), (new.id, 5, 1, 0);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER greeting AFTER INSERT ON crm.orders FOR EACH ROW EXECUTE FUNCTION pg_temp.greeting();
+SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 1}, {"sku": "FREE", "quantity": 1}]') AS id \gset
+SELECT results_eq(format('SELECT line_no, product_id, amount FROM crm.order_lines WHERE order_id = %s ORDER BY line_no', :id),
+    'VALUES (1, 5::bigint, 0.50), (2, 5, 0.00), (3, 1, 4.90), (4, 5, 0.00)', 'lines come behind those that a trigger gives the order');
+SELECT is((SELECT line_count || ' ' || total FROM crm.orders WHERE id = :id), '4 5.40', 'and all count');
+SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 1, "unit_price": 0.35}]', currency => 'USD') AS id \gset
+SELECT is((SELECT concat_ws(' ', line_count, total, reporting_total) FROM crm.orders WHERE id = :id), '3 0.85 0.77', 'in another currency, too');
+DROP TRIGGER greeting ON crm.orders;
+CREATE FUNCTION pg_temp.hurry() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM public.crm_advance_order(order_id, 'cancel') FROM (SELECT max(id) AS order_id FROM crm.orders) o WHERE (SELECT version FROM crm.orders WHERE id = order_id) = 1;
+    RETURN new;
+END $$;
+SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 1}]') AS id \gset
+CREATE TRIGGER hurry BEFORE INSERT ON crm.order_lines FOR EACH ROW EXECUTE FUNCTION pg_temp.hurry();
+SELECT is(regexp_replace(pg_temp.outcome('SELECT public.crm_place_order(1, ''[{"sku": "TEA", "quantity": 1}]'')', current_user), 'order \d+', 'order N'),
+    '27000 order N has taken a step before its lines were there A trigger, or a function that a column has as its default, has done so while the order was placed. Take the step in an AFTER INSERT trigger FOR EACH STATEMENT of table crm.order_lines, with a name behind "order_lines_total_inserted".',
+    'no trigger cancels an order that is being placed, not even the owner''s');
+DROP TRIGGER hurry ON crm.order_lines;
+CREATE TRIGGER hurry AFTER INSERT ON crm.orders FOR EACH ROW EXECUTE FUNCTION pg_temp.hurry();
+SELECT is(left(pg_temp.outcome('SELECT public.crm_place_order(1, ''[{"sku": "TEA", "quantity": 1}]'')', current_user), 5), '27000', 'also before its first line');
+DROP TRIGGER hurry ON crm.orders;
+CREATE TRIGGER zz_hurry AFTER INSERT ON crm.order_lines FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.hurry();
+SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 1}]') AS id \gset
+SELECT is((SELECT concat_ws(' ', line_count, total, status) FROM crm.orders WHERE id = :id), '1 4.90 cancelled', 'when its lines are there, one may');
+DROP TRIGGER zz_hurry ON crm.order_lines;
 SELECT is_empty('SELECT pg_temp.wrong()', 'all totals are those of the lines');
 
 -- A column's default may be a function that writes, too, and no trigger is between
