@@ -246,7 +246,18 @@ get_product(FunctionCallInfo fcinfo, Statement *statement, int64 id)
 	return known;
 }
 
-/* Fill in what was left out of a new line. A product that does not exist is for the foreign key. */
+static void
+refuse_missing_product(Relation rel, int64 id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("product " INT64_FORMAT " does not exist", id),
+			 errdetail("It has no price that a line of table %s could have.", crm_relation_name(rel)),
+			 errhint("Look into table %s.products.", CRM_SCHEMA),
+			 errtableconstraint(rel, "order_lines_sell_a_product")));
+}
+
+/* Fill in what was left out of a new line. */
 static HeapTuple
 complete_line(FunctionCallInfo fcinfo, Statement *statement, Relation rel, const LockedOrder *order,
 			  HeapTuple line)
@@ -269,8 +280,10 @@ complete_line(FunctionCallInfo fcinfo, Statement *statement, Relation rel, const
 		Datum		id = crm_get(line, statement->columns[LINE_PRODUCT], rel, &isnull);
 		const KnownProduct *known = isnull ? NULL : get_product(fcinfo, statement, DatumGetInt64(id));
 
-		if (known != NULL && known->exists)
+		if (known != NULL)
 		{
+			if (!known->exists)
+				refuse_missing_product(rel, DatumGetInt64(id));
 			if (order->currency != NULL)
 				ereport(ERROR,
 						(errcode(ERRCODE_CRM_OTHER_CURRENCY),
@@ -331,7 +344,7 @@ check_active(FunctionCallInfo fcinfo, Statement *statement, int64 product_id)
  * active.
  *
  * Errors: SL014, SL016 for a product that is not active, SL017 for a price that
- * is needed in another currency, 23503 for an order that does not exist, 40001 if
+ * is needed in another currency, 23503 for an order or product that does not exist, 40001 if
  * the order has changed since the snapshot of the transaction, 27000 if a function
  * that the statement calls changes the order, 39P01 if not called as such a trigger.
  */

@@ -9,6 +9,7 @@
 
 #include "common/hashfn.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -24,6 +25,7 @@
 
 #define MAX_NUMBER	60			/* characters of a number that is written as a string */
 #define MAX_LISTED	1000		/* products that an error lists */
+#define MAX_SHOWN	100			/* bytes of a name or number in an error */
 
 typedef enum Field
 {
@@ -60,11 +62,20 @@ refuse(int line, const char *field, const char *fault, const char *detail, const
 			 hint ? errhint("%s", hint) : 0));
 }
 
+/* Of what may be very long, enough to find it by */
+static char *
+clipped(const char *what)
+{
+	int			len = strlen(what);
+
+	return len <= MAX_SHOWN ? pstrdup(what) : psprintf("%.*s...", pg_mbcliplen(what, len, MAX_SHOWN), what);
+}
+
 static void
 refuse_number(int line, Field field, Datum value, const char *fault)
 {
 	refuse(line, fields[field].name, fault,
-		   psprintf("It is %s.", DatumGetCString(DirectFunctionCall1(numeric_out, value))), NULL);
+		   psprintf("It is %s.", clipped(DatumGetCString(DirectFunctionCall1(numeric_out, value)))), NULL);
 }
 
 static void
@@ -74,7 +85,7 @@ refuse_field(int line, const char *name, int len)
 
 	for (int i = 0; i < NFIELDS; i++)
 		crm_consider_similar(&similar, fields[i].name);
-	refuse(line, similar.name, "is unknown",
+	refuse(line, clipped(similar.name), "is unknown",
 		   "A line has product (a number) or sku, quantity, and may have unit_price, discount and tax.",
 		   similar.best ? psprintf("Did you mean \"%s\"?", similar.best) : NULL);
 }
@@ -115,7 +126,7 @@ read_number(int line, Field field, const JsonbValue *value)
 		char	   *string = pnstrdup(value->val.string.val, value->val.string.len);
 
 		if (!is_decimal(string))
-			refuse(line, fields[field].name, "is not a number", psprintf("It is \"%s\".", string), NULL);
+			refuse(line, fields[field].name, "is not a number", psprintf("It is \"%s\".", clipped(string)), NULL);
 		number = DirectFunctionCall3(numeric_in, CStringGetDatum(string), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 	}
 	else
@@ -263,17 +274,25 @@ start_list(ProductList *list)
 	list->n = 0;
 }
 
+/* By its sku, or by its number if that is NULL */
 static void
-list_product(ProductList *list, const char *name)
+list_product(ProductList *list, const char *sku, int64 id)
 {
-	Datum		hash = hash_any_extended((const unsigned char *) name, strlen(name), 0);
+	Datum		hash = sku == NULL ? hash_any_extended((const unsigned char *) &id, sizeof(id), 1) :
+		hash_any_extended((const unsigned char *) sku, strlen(sku), 0);
 	bool		found;
 
 	(void) hash_search(list->seen, &hash, HASH_ENTER, &found);
 	if (found)
 		return;
 	if (list->n < MAX_LISTED)
-		appendStringInfo(&list->names, "%s%s", list->n == 0 ? "" : ", ", name);
+	{
+		appendStringInfoString(&list->names, list->n == 0 ? "" : ", ");
+		if (sku == NULL)
+			appendStringInfo(&list->names, "number " INT64_FORMAT, id);
+		else
+			appendStringInfo(&list->names, "\"%s\"", clipped(sku));
+	}
 	list->n++;
 }
 
@@ -304,12 +323,11 @@ crm_find_products(CrmLineRequest *lines, int nlines, const char *currency)
 		if (line->sku != NULL ? !crm_product_by_sku(&finder, line->sku, &product) :
 			!crm_product_by_id(&finder, line->product_id, &product))
 		{
-			list_product(&unknown, line->sku != NULL ? psprintf("\"%s\"", text_to_cstring(line->sku)) :
-						 psprintf("number " INT64_FORMAT, line->product_id));
+			list_product(&unknown, line->sku != NULL ? text_to_cstring(line->sku) : NULL, line->product_id);
 			continue;
 		}
 		if (!product.active)
-			list_product(&inactive, psprintf("\"%s\"", product.sku));
+			list_product(&inactive, product.sku, product.id);
 		line->product_id = product.id;
 		if (line->has_price)
 			continue;

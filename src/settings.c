@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog.h"
+#include "door.h"
 #include "exchange_rates.h"
 #include "settings.h"
 #include "trigger.h"
@@ -189,6 +190,24 @@ check_currency_change(Relation rel, HeapTuple order)
 				 errhint("Cancel it, and place another one.")));
 }
 
+/* A rate that comes without its currency would make wrong figures in silence. CHECK has words for what is no rate. */
+static void
+check_rate(const text *currency, Datum rate)
+{
+	Numeric		number = DatumGetNumeric(rate);
+	Datum		one = NumericGetDatum(int64_to_numeric(1));
+
+	if (crm_same_text(currency, settings.currency) && !numeric_is_nan(number) && !numeric_is_inf(number) &&
+		DatumGetBool(DirectFunctionCall2(numeric_gt, rate, NumericGetDatum(int64_to_numeric(0)))) &&
+		!DatumGetBool(DirectFunctionCall2(numeric_eq, rate, one)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the exchange rate of %s is 1", text_to_cstring(currency)),
+				 errdetail("It is the reporting currency. The rate that was given is %s.",
+						   DatumGetCString(DirectFunctionCall1(numeric_out, rate))),
+				 errhint("Leave the exchange_rate out, or give the currency that it belongs to.")));
+}
+
 /*
  * crm_apply_settings() returns trigger
  *
@@ -198,7 +217,8 @@ check_currency_change(Relation rel, HeapTuple order)
  * of its currency on that day (crm.exchange_rates), and so does one whose
  * currency changes, unless its rate changes with it. Errors: SL017 if the
  * currency of an order with payments changes, SL018 if there is no exchange rate,
- * P0002 if crm.settings has no row, 39P01 if not called as such a trigger.
+ * 22023 for a new order in the reporting currency whose rate is not 1, P0002 if
+ * crm.settings has no row, 39P01 if not called as such a trigger.
  */
 Datum
 crm_apply_settings(PG_FUNCTION_ARGS)
@@ -214,6 +234,7 @@ crm_apply_settings(PG_FUNCTION_ARGS)
 	bool		no_day;
 	bool		no_currency;
 	bool		no_rate;
+	Datum		rate;
 	Datum		placed_at = crm_get(tuple, crm_column(rel, "placed_at", TIMESTAMPTZOID), rel, &no_day);
 	Datum		currency = crm_get(tuple, currency_column, rel, &no_currency);
 
@@ -230,7 +251,9 @@ crm_apply_settings(PG_FUNCTION_ARGS)
 	}
 	if (!is_insert && is_changed(trigger, currency_column))
 		check_currency_change(rel, trigger->tg_trigtuple);
-	(void) crm_get(tuple, rate_column, rel, &no_rate);
+	rate = crm_get(tuple, rate_column, rel, &no_rate);
+	if (is_insert && !no_currency && !no_rate)
+		check_rate(DatumGetTextPP(currency), rate);
 	if (is_insert ? no_rate : is_changed(trigger, currency_column) && !is_changed(trigger, rate_column))
 	{
 		if (!no_currency && !no_day)

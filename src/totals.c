@@ -100,6 +100,14 @@ is_number(Numeric a, int64 number)
 	return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(a), NumericGetDatum(int64_to_numeric(number))));
 }
 
+/* NOT NULL and CHECK have their own words for what is none */
+static bool
+is_rate(Datum rate, bool isnull)
+{
+	return !isnull && !numeric_is_nan(DatumGetNumeric(rate)) && !numeric_is_inf(DatumGetNumeric(rate)) &&
+		DatumGetBool(DirectFunctionCall2(numeric_gt, rate, NumericGetDatum(int64_to_numeric(0))));
+}
+
 CrmTotalsChange *
 crm_totals_begin(void)
 {
@@ -518,7 +526,7 @@ place_totals(Relation rel, HeapTuple tuple)
 		add_cents(&order, CRM_DISCOUNT, crm_placement->lines[i].discount, 1);
 		add_cents(&order, CRM_TAX, crm_placement->lines[i].tax, 1);
 	}
-	if (no_rate || is_number(DatumGetNumeric(rate), 1))
+	if (!is_rate(rate, no_rate) || is_number(DatumGetNumeric(rate), 1))
 		order.sums[CRM_REPORTING_TOTAL] = order.sums[CRM_TOTAL];
 	else
 		for (int i = 0; i < crm_placement->nlines; i++)
@@ -600,10 +608,7 @@ keep_totals(Relation rel, HeapTuple old, HeapTuple new)
 										   columns[i].type == INT4OID ? sizeof(int32) : -1)))
 			refuse_edit(columns[i].name, psprintf("order " INT64_FORMAT, DatumGetInt64(id)));
 	}
-	/* NOT NULL and CHECK have their own words */
-	if (no_rate[0] || no_rate[1] || datum_image_eq(rates[0], rates[1], false, -1) ||
-		DatumGetBool(DirectFunctionCall2(numeric_le, rates[1], NumericGetDatum(int64_to_numeric(0)))) ||
-		numeric_is_nan(DatumGetNumeric(rates[1])) || numeric_is_inf(DatumGetNumeric(rates[1])))
+	if (no_rate[0] || !is_rate(rates[1], no_rate[1]) || datum_image_eq(rates[0], rates[1], false, -1))
 		return new;
 	/* at rate 1 it is the total, which does not hold yet what the statement that is running writes */
 	if (is_number(DatumGetNumeric(rates[1]), 1))

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(86);
+SELECT plan(105);
 
 CREATE ROLE crm_test_clerk;
 CREATE ROLE crm_test_stranger;
@@ -100,16 +100,43 @@ SELECT is(pg_temp.lines('[{"sku": "OLD", "quantity": 1}, {"sku": "X", "quantity"
 SELECT is(left(pg_temp.outcome('SELECT public.crm_place_order(1, ''[{"sku": "OLD", "quantity": 1}]'')', current_user), 5), 'SL016', 'not even by the owner');
 SELECT matches(pg_temp.lines((SELECT jsonb_agg(jsonb_build_object('sku', 'X' || n, 'quantity', 1)) FROM generate_series(1, 1500) n)),
     '^SL015 1500 products do not exist Unknown: "X1", .*, "X1000" and 500 more\.', 'very many');
+SELECT is(length(pg_temp.lines((SELECT jsonb_agg(jsonb_build_object('sku', n || repeat('茶', 5000), 'quantity', 1)) FROM generate_series(1, 2) n))) < 300, true, 'of long ones enough to find them by');
+SELECT is(length(pg_temp.lines(jsonb_build_array(jsonb_build_object('sku', 'TEA', 'quantity', repeat('9', 100000))))) < 300, true, 'so with numbers');
+SELECT is(length(pg_temp.lines(jsonb_build_array(jsonb_build_object('sku', 'TEA', repeat('x', 100000), 1)))) < 300, true, 'and fields');
+-- 100,000 lines in one call
+SELECT matches(pg_temp.lines((SELECT jsonb_agg(jsonb_build_object('sku', 'X' || n, 'quantity', 1)) FROM generate_series(1, 100000) n)),
+    '^SL015 100000 products do not exist Unknown: "X1", .*, "X1000" and 99000 more\.', 'of 100,000 lines all that are unknown are counted');
+SELECT is(pg_temp.lines((SELECT jsonb_agg(jsonb_build_object('sku', 'TEA', 'quantity', CASE n WHEN 100000 THEN -1 ELSE 1 END)) FROM generate_series(1, 100000) n)),
+    '22023 lines[99999].quantity is not above zero It is -1.000.', 'and the one that is wrong is named');
+SELECT crm_place_order(1, (SELECT jsonb_agg(jsonb_build_object('sku', 'TEA', 'quantity', n, 'tax', 0.01)) FROM generate_series(1, 100000) n)) AS id \gset
+SELECT results_eq(format('SELECT line_count, tax, total, (SELECT max(line_no) FROM crm.order_lines WHERE order_id = id) FROM crm.orders WHERE id = %s', :id),
+    $$VALUES (100000, 1000.00, 24500246000.00, 100000)$$, '100,000 lines are an order');
+DELETE FROM crm.order_lines WHERE order_id = :id;
+SELECT is((SELECT line_count || ' ' || total FROM crm.orders WHERE id = :id), '0 0.00', 'and go');
 -- The rest
 SELECT is(pg_temp.outcome('SELECT public.crm_place_order(NULL, ''[]'')'), '22004 customer_id must not be null crm_place_order() was called with a null customer_id. Give it a value.', 'no customer');
 SELECT is(pg_temp.outcome('SELECT public.crm_place_order(1, NULL)'), '22004 lines must not be null crm_place_order() was called with a null lines. Give it a value.', 'no lines');
 SELECT is(left(pg_temp.outcome('SELECT public.crm_place_order(9, ''[{"sku": "TEA", "quantity": 1}]'')'), 5), '23503', 'an unknown customer');
 SELECT is(left(pg_temp.outcome('SELECT public.crm_place_order(1, ''[{"sku": "TEA", "quantity": 1}]'', workflow => ''x'')'), 5), 'SL009', 'an unknown workflow');
 SELECT is(left(pg_temp.outcome('SELECT public.crm_place_order(1, ''[{"sku": "TEA", "quantity": 1, "unit_price": 1}]'', currency => ''CHF'')'), 5), 'SL018', 'a currency without a rate');
+SELECT matches(pg_temp.outcome(format('SELECT public.crm_place_order(1, ''[{"sku": "TEA", "quantity": 1, "unit_price": 1}]'', %s)', argument)), error, argument)
+FROM (VALUES
+    ($$currency => 'USD', exchange_rate => 'NaN'$$, '^23514 .*"orders_exchange_rate_is_positive"'), ($$currency => 'USD', exchange_rate => 'Infinity'$$, '^23514 .*"orders_exchange_rate_is_positive"'),
+    ($$currency => 'USD', exchange_rate => 0$$, '^23514 .*"orders_exchange_rate_is_positive"'), ($$currency => 'USD', exchange_rate => -1$$, '^23514 .*"orders_exchange_rate_is_positive"'),
+    ($$currency => 'USD', exchange_rate => 1e100$$, '^22003 column "reporting_total" of order \d+ would become too large'),
+    ($$currency => 'usd'$$, '^23514 .*"orders_currency_is_an_iso_code"'), ($$currency => ''$$, '^23514 .*"orders_currency_is_an_iso_code"'),
+    ($$exchange_rate => 1.1$$, '^22023 the exchange rate of EUR is 1 It is the reporting currency. The rate that was given is 1.1. Leave the exchange_rate out, or give the currency that it belongs to.$'),
+    ($$exchange_rate => 1.00$$, '^00001 done$'),
+    ($$placed_at => 'infinity'$$, '^23514 .*"orders_are_placed_1900_to_2999"'), ($$attributes => '[]'$$, '^23514 .*"orders_attributes_are_an_object"'),
+    ($$request_key => ''$$, '^22023 a request key has 1 to 255 bytes')) AS bad (argument, error);
 SELECT is(pg_temp.outcome('SELECT public.crm_place_order(1, ''[{"sku": "TEA", "quantity": 1}]'', currency => ''USD'')'),
     'SL017 product "TEA" has no price in USD Prices of products are in EUR. Give lines[0] a unit_price.', 'a price that is needed in another currency');
 SELECT is(left(pg_temp.outcome('SELECT public.crm_place_order(1, ''[{"sku": "TEA", "quantity": 1}]'')', 'crm_test_stranger'), 5), '42501', 'it needs rights');
-SELECT is_empty('SELECT id FROM crm.orders WHERE id > 4', 'nothing of all that is left');
+SELECT is_empty(format('SELECT id FROM crm.orders WHERE id > 4 AND id <> %s', :id), 'nothing of all that is left');
+ALTER TABLE crm.order_events DISABLE TRIGGER USER;
+DELETE FROM crm.order_events WHERE order_id = :id;
+ALTER TABLE crm.order_events ENABLE TRIGGER USER;
+DELETE FROM crm.orders WHERE id = :id;
 
 -- Once
 SELECT is(crm_place_order(1, '[{"sku": "TEA", "quantity": 1}]', request_key => 'k') = crm_place_order(1, '[{"quantity": 1.0, "sku": "TEA"}]', request_key => 'k', note => 'again'), true, 'a request that comes again is not placed again');
