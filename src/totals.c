@@ -412,24 +412,48 @@ write_as_owner(Relation orders, int (*update) (Datum **values, int n), Datum **v
 	return nrows;
 }
 
+static int
+compare_orders(const void *a, const void *b)
+{
+	const CrmOrderTotals *one = *(CrmOrderTotals *const *) a;
+	const CrmOrderTotals *other = *(CrmOrderTotals *const *) b;
+
+	return one->order_id < other->order_id ? -1 : one->order_id > other->order_id;
+}
+
+/* By their numbers, as they lie in the table and its indexes */
+static CrmOrderTotals **
+sorted_orders(const CrmTotalsChange *change, int *n)
+{
+	CrmOrderTotals **orders = palloc_extended(sizeof(CrmOrderTotals *) * Max(hash_get_num_entries(change->orders), 1),
+											  MCXT_ALLOC_HUGE);
+	HASH_SEQ_STATUS scan;
+	CrmOrderTotals *order;
+
+	*n = 0;
+	hash_seq_init(&scan, change->orders);
+	while ((order = hash_seq_search(&scan)) != NULL)
+		if (order->exists)
+			orders[(*n)++] = order;
+	qsort(orders, *n, sizeof(CrmOrderTotals *), compare_orders);
+	return orders;
+}
+
 void
 crm_totals_write(CrmTotalsChange *change)
 {
-	long		most = hash_get_num_entries(change->orders);
+	int			norders;
+	CrmOrderTotals **orders = sorted_orders(change, &norders);
 	Datum	   *values[1 + NCOLUMNS];
-	HASH_SEQ_STATUS scan;
-	CrmOrderTotals *order;
 	int			n = 0;
 
 	for (int i = 0; i < lengthof(values); i++)
-		values[i] = palloc_extended(sizeof(Datum) * Max(most, 1), MCXT_ALLOC_HUGE);
-	hash_seq_init(&scan, change->orders);
-	while ((order = hash_seq_search(&scan)) != NULL)
+		values[i] = palloc_extended(sizeof(Datum) * Max(norders, 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < norders; i++)
 	{
+		CrmOrderTotals *order = orders[i];
 		Datum		row[NCOLUMNS];
 
-		if (!order->exists)
-			continue;
 		if (order->lines_changed)
 			order->sums[CRM_REPORTING_TOTAL] = order->rate == NULL ? order->sums[CRM_TOTAL] :
 				crm_cents(reporting_total(order->order_id, NumericGetDatum(order->rate)));
@@ -439,8 +463,8 @@ crm_totals_write(CrmTotalsChange *change)
 			continue;
 		derive(order, row);
 		values[0][n] = Int64GetDatum(order->order_id);
-		for (int i = 0; i < NCOLUMNS; i++)
-			values[1 + i][n] = row[i];
+		for (int c = 0; c < NCOLUMNS; c++)
+			values[1 + c][n] = row[c];
 		n++;
 	}
 	if (n > 0)

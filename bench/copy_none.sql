@@ -1,0 +1,3 @@
+-- The same tables and keys, no triggers
+ALTER TABLE crm.orders DISABLE TRIGGER USER;
+ALTER TABLE crm.order_lines DISABLE TRIGGER USER;
