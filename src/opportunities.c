@@ -157,7 +157,8 @@ changed_opportunities(TriggerData *trigger)
  * AFTER INSERT, UPDATE or DELETE statement trigger of crm.opportunity_lines, with
  * its transition tables: lines change only while the status of their opportunity
  * is of class "editable", or by the owner of crm.opportunities; the amount of the
- * opportunity becomes their sum, written with the rights of that owner.
+ * opportunity becomes their sum, written with the rights of that owner. AFTER
+ * TRUNCATE, without transition tables: only that owner may.
  *
  * Errors: SL014, 22003 for a sum that is too large, 40001 if the opportunity has
  * changed since the snapshot of a REPEATABLE READ transaction, 39P01 if not called
@@ -171,6 +172,12 @@ crm_total_opportunity_lines(PG_FUNCTION_ARGS)
 	SPITupleTable *changed;
 	Oid			types[1] = {INT8OID};
 
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+	{
+		/* without lines the last amounts stay */
+		crm_check_truncate(trigger->tg_relation, "opportunities");
+		PG_RETURN_POINTER(NULL);
+	}
 	crm_check_transition_tables(trigger, "crm_total_opportunity_lines");
 	rel = table_open(crm_table_oid("opportunities"), RowExclusiveLock);
 	SPI_connect();

@@ -368,6 +368,8 @@ crm_check_order_line(PG_FUNCTION_ARGS)
 	if (is_insert && crm_placement_of(DatumGetInt64(crm_get(trigger->tg_trigtuple, statement->columns[LINE_ORDER],
 															rel, &was_null[0]))))
 		return PointerGetDatum(new);
+	if (is_insert && crm_placement != NULL)
+		crm_placement->has_other_lines = true;
 	if (old != NULL)
 		get_line(old, rel, statement->columns, was, was_null);
 	if (new != NULL)
@@ -516,19 +518,16 @@ total_transition(Relation rel, Tuplestorestate *old_table, Tuplestorestate *new_
 		crm_totals_write(change);
 }
 
-/* TRUNCATE asks no order for its status, so it is for the owner. */
-static void
-clear_lines(Relation rel)
+void
+crm_check_truncate(Relation lines, const char *table)
 {
-	Oid			orders = crm_table_oid("orders");
-
-	if (!crm_owns_relation(orders, GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_CRM_NOT_EDITABLE),
-				 errmsg("table %s cannot be truncated", crm_relation_name(rel)),
-				 errdetail("Role \"%s\" does not own table %s.orders.", GetUserNameFromId(GetUserId(), false), CRM_SCHEMA),
-				 errhint("DELETE takes away the lines of orders that may change.")));
-	crm_totals_clear_lines();
+	if (crm_owns_relation(crm_table_oid(table), GetUserId()))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_CRM_NOT_EDITABLE),
+			 errmsg("table %s cannot be truncated", crm_relation_name(lines)),
+			 errdetail("Role \"%s\" does not own table %s.%s.", GetUserNameFromId(GetUserId(), false), CRM_SCHEMA, table),
+			 errhint("DELETE takes away the lines that may change.")));
 }
 
 /*
@@ -550,7 +549,10 @@ crm_total_order_lines(PG_FUNCTION_ARGS)
 	TriggerEvent event = trigger->tg_event;
 
 	if (TRIGGER_FIRED_BY_TRUNCATE(event))
-		clear_lines(trigger->tg_relation);
+	{
+		crm_check_truncate(trigger->tg_relation, "orders");
+		crm_totals_clear_lines();
+	}
 	else
 	{
 		crm_check_transition_tables(trigger, "crm_total_order_lines");

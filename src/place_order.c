@@ -201,7 +201,21 @@ array_of(Datum *values, int n, Oid type)
 										   len > 0 ? TYPALIGN_DOUBLE : TYPALIGN_INT));
 }
 
-/* Numbered 1, 2, 3, …, unless a trigger has given the order lines of its own: then these go on from there. */
+/* The number of the first line: 1, unless a trigger has given the order lines of its own; then these go on from there. */
+static int32
+first_line_no(int64 order_id)
+{
+	Relation	rel;
+	int32		number;
+
+	if (!crm_placement->has_other_lines)
+		return 1;
+	rel = table_open(crm_table_oid("order_lines"), RowExclusiveLock);
+	number = crm_next_number(rel, "line_no", order_id);
+	table_close(rel, NoLock);
+	return number;
+}
+
 static void
 insert_lines(int64 order_id, const CrmLineRequest *lines, int nlines)
 {
@@ -214,10 +228,8 @@ insert_lines(int64 order_id, const CrmLineRequest *lines, int nlines)
 	Oid			types[7] = {INT8OID, INT8ARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID, INT8OID};
 	Datum		values[7] = {Int64GetDatum(order_id)};
 	Datum	   *columns[5];
-	Relation	rel = table_open(crm_table_oid("order_lines"), RowExclusiveLock);
 
-	values[6] = Int64GetDatum(crm_next_number(rel, "line_no", order_id) - 1);
-	table_close(rel, NoLock);
+	values[6] = Int64GetDatum(first_line_no(order_id) - 1);
 	for (int c = 0; c < lengthof(columns); c++)
 		columns[c] = palloc_extended(sizeof(Datum) * nlines, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < nlines; i++)

@@ -28,6 +28,7 @@ typedef struct CrmPlacement
 	const CrmPlacedLine *lines;
 
 	int64		order_id;		/* 0 until the order is there */
+	bool		has_other_lines;	/* maybe: a trigger has inserted lines meanwhile */
 	int64		total;			/* what it was written with */
 	int64		reporting_total;
 	int64		discount;

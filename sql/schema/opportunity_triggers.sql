@@ -23,6 +23,9 @@ CREATE TRIGGER opportunity_lines_updated
 CREATE TRIGGER opportunity_lines_deleted
     AFTER DELETE ON crm.opportunity_lines REFERENCING OLD TABLE AS old_lines
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_opportunity_lines();
+CREATE TRIGGER opportunity_lines_truncated
+    AFTER TRUNCATE ON crm.opportunity_lines
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_opportunity_lines();
 
 -- History is written by the machine.
 CREATE TRIGGER opportunity_events_protect_history
@@ -36,4 +39,5 @@ COMMENT ON TRIGGER opportunities_win_order            ON crm.opportunities      
 COMMENT ON TRIGGER opportunity_lines_inserted         ON crm.opportunity_lines  IS 'Keeps the amount of the opportunity, which must be one whose lines may change';
 COMMENT ON TRIGGER opportunity_lines_updated          ON crm.opportunity_lines  IS 'Keeps the amount of the opportunity, which must be one whose lines may change';
 COMMENT ON TRIGGER opportunity_lines_deleted          ON crm.opportunity_lines  IS 'Keeps the amount of the opportunity, which must be one whose lines may change';
+COMMENT ON TRIGGER opportunity_lines_truncated        ON crm.opportunity_lines  IS 'Leaves TRUNCATE to the owner: it asks no opportunity whether its lines may change';
 COMMENT ON TRIGGER opportunity_events_protect_history ON crm.opportunity_events IS 'Nobody but the table''s owner changes history by hand';

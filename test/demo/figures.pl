@@ -19,6 +19,9 @@ my %questions = (
 	active => q(SELECT string_agg(customers::text, ' ' ORDER BY year_month) FROM (
 		SELECT year_month, count(DISTINCT customer_key) AS customers FROM crm.fact_sales JOIN crm.dim_date USING (date_key) GROUP BY 1) AS months),
 	total => q(SELECT count(*), count(DISTINCT order_id), count(DISTINCT customer_key), sum(reporting_amount), sum(amount) FROM crm.fact_sales),
+	order_totals => q(SELECT count(*), sum(line_count), sum(total), sum(reporting_total) FROM crm.orders),
+	other_totals => q(SELECT count(*) FROM crm.orders o LEFT JOIN (SELECT order_id, count(*) AS n, sum(amount) AS amount FROM crm.order_lines GROUP BY 1) AS l ON l.order_id = o.id
+		WHERE (o.line_count, o.total, o.reporting_total) IS DISTINCT FROM (coalesce(l.n, 0)::int, coalesce(l.amount, 0), coalesce(l.amount, 0))),
 	kept_revenue => q(SELECT string_agg(amount::text, ' ' ORDER BY month) FROM (
 		SELECT date_trunc('month', day) AS month, sum(amount) AS amount FROM crm.sales_by_day GROUP BY 1) AS months),
 	kept_region => q(SELECT string_agg(amount::text, ' ' ORDER BY month) FROM (
@@ -63,6 +66,8 @@ my $active = '885 741 758 974 856 1056 991 949 935 1266 1364 1664 615';
 is($answers{revenue}, $revenue, 'revenue by month, from the star');
 is($answers{active}, $active, 'active customers by month');
 is($answers{total}, '397884|18532|4338|8911407.90|8911407.90', 'lines, orders, customers and revenue in all');
+is($answers{order_totals}, '18532|397884|8911407.90|8911407.90', 'the totals that triggers keep on the orders come to the same');
+is($answers{other_totals}, '0', 'and each is that of its lines');
 is($answers{kept_revenue}, $revenue, 'revenue by month, from the sums that are kept by day');
 is($answers{kept_region}, $revenue, 'and by region');
 is($answers{kept_active}, $active, 'active customers by month, from those by customer');

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(62);
+SELECT plan(63);
 
 INSERT INTO crm.customers (id, name) VALUES (1, 'Ada'), (2, '王小明');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -117,6 +117,10 @@ SELECT throws_ok('UPDATE crm.opportunity_lines SET quantity = 1 WHERE opportunit
 SELECT throws_ok('DELETE FROM crm.opportunity_lines WHERE opportunity_id = 5', 'SL014', NULL, 'nor go');
 SELECT throws_ok('INSERT INTO crm.opportunity_lines (opportunity_id, line_no, product_id, quantity, unit_price) VALUES (1, 1, 1, 1, 1)', 'SL014', NULL, 'nor does one that is lost get any');
 SELECT throws_ok('UPDATE crm.opportunity_lines SET opportunity_id = 300, line_no = 9 WHERE (opportunity_id, line_no) = (5, 1)', 'SL014', NULL, 'nor do they move');
+RESET ROLE;
+GRANT TRUNCATE ON crm.opportunity_lines TO crm_test_assistant;
+SET LOCAL ROLE crm_test_assistant;
+SELECT throws_ok('TRUNCATE crm.opportunity_lines', 'SL014', 'table crm.opportunity_lines cannot be truncated', 'nor do all go at once');
 RESET ROLE;
 SELECT is(pg_temp.amount(300), 14.52, 'who may write lines needs no right on opportunities');
 SET LOCAL ROLE crm_test_clerk;
