@@ -7,23 +7,23 @@ WITH stages AS (
     SELECT workflow, status, label, is_initial, is_lost,
            row_number() OVER (PARTITION BY workflow, is_lost ORDER BY stage_no)::integer AS stage_no
     FROM crm.workflow_states
-), visits AS (
-    SELECT e.order_id, s.stage_no
-    FROM crm.order_events AS e
+), ways AS (
+    -- most orders go the same few ways: what follows is done once for each way
+    SELECT o.placed_on, o.workflow, e.statuses, e.imported, count(*) AS orders
+    FROM (
+        SELECT order_id, array_agg(to_status) AS statuses, min(to_status) FILTER (WHERE seq = 1 AND event = 'import') AS imported
+        FROM crm.order_events
+        GROUP BY order_id
+    ) AS e
     JOIN crm.orders AS o ON o.id = e.order_id
-    JOIN stages AS s ON s.workflow = o.workflow AND s.status = e.to_status AND NOT s.is_lost
-  UNION
-    SELECT e.order_id, s.stage_no
-    FROM crm.order_events AS e
-    JOIN crm.orders AS o ON o.id = e.order_id
-    JOIN stages AS entered ON entered.workflow = o.workflow AND entered.status = e.to_status
-    JOIN stages AS s ON s.workflow = o.workflow AND NOT s.is_lost
-        AND (s.is_initial OR NOT entered.is_lost AND s.stage_no < entered.stage_no)
-    WHERE e.seq = 1 AND e.event = 'import'
+    GROUP BY o.placed_on, o.workflow, e.statuses, e.imported
 ), reached AS (
-    SELECT date_trunc('month', o.placed_on)::date AS cohort_month, o.workflow, v.stage_no, count(*) AS orders
-    FROM visits AS v
-    JOIN crm.orders AS o ON o.id = v.order_id
+    SELECT date_trunc('month', w.placed_on::timestamp)::date AS cohort_month, w.workflow, s.stage_no, sum(w.orders)::bigint AS orders
+    FROM ways AS w
+    LEFT JOIN stages AS entered ON entered.workflow = w.workflow AND entered.status = w.imported
+    JOIN stages AS s ON s.workflow = w.workflow AND NOT s.is_lost
+        AND (s.status = ANY (w.statuses)
+             OR entered.status IS NOT NULL AND (s.is_initial OR NOT entered.is_lost AND s.stage_no < entered.stage_no))
     GROUP BY 1, 2, 3
 )
 SELECT c.cohort_month,
@@ -169,9 +169,9 @@ SELECT counted.cohort_month,
        first_value(counted.customers) OVER cohort AS cohort_size,
        round(counted.customers::numeric / first_value(counted.customers) OVER cohort, 4)::numeric(10,4) AS retention
 FROM (
-    SELECT date_trunc('month', active.first_order_on)::date AS cohort_month, month.no AS month_no, count(*) AS customers
+    SELECT active.cohort_month, month.no AS month_no, count(*) AS customers
     FROM (
-        SELECT min(o.placed_on) AS first_order_on, @extschema@.crm_retention(o.placed_on, 'month') AS months
+        SELECT date_trunc('month', min(o.placed_on)::timestamp)::date AS cohort_month, @extschema@.crm_retention(o.placed_on, 'month') AS months
         FROM crm.orders AS o
         JOIN crm.workflow_states AS s ON s.workflow = o.workflow AND s.status = o.status
         WHERE s.is_booked

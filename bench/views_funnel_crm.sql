@@ -1,0 +1,1 @@
+SELECT md5(string_agg(f::text, ' ' ORDER BY f)) FROM (SELECT cohort_month, status, orders FROM crm.order_funnel WHERE workflow = 'sale') f;
