@@ -15,7 +15,7 @@ SELECT coalesce(a.owner, c.owner, 'nobody') AS owner,
        a.id AS activity_id
 FROM crm.activities AS a
 JOIN crm.customers  AS c ON c.id = a.customer_id
-CROSS JOIN crm.settings AS s
+CROSS JOIN (SELECT time_zone FROM crm.settings LIMIT 1) AS s
 WHERE a.done_at IS NULL AND a.due_at <= now();
 
 COMMENT ON VIEW   crm.follow_ups_due               IS 'What salespeople have planned for until now and not done yet, with whom to reach and how';
@@ -44,7 +44,7 @@ SELECT coalesce(c.owner, 'nobody') AS owner,
        contact.kind AS last_contact_kind,
        since.days AS days_without_contact
 FROM crm.customers AS c
-CROSS JOIN crm.settings AS s
+CROSS JOIN (SELECT time_zone, neglected_after_days FROM crm.settings LIMIT 1) AS s
 LEFT JOIN LATERAL (
     SELECT a.done_at, a.kind
     FROM crm.activities AS a

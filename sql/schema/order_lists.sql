@@ -34,7 +34,7 @@ WITH timers AS MATERIALIZED (
     SELECT w.name AS workflow, t.nth, t.from_state, t.event, t.to_state, t.guard, s.time_zone,
            date_trunc('day', t.after) AS days, t.after - date_trunc('day', t.after) AS hours
     FROM crm.workflows AS w
-    CROSS JOIN crm.settings AS s
+    CROSS JOIN (SELECT time_zone FROM crm.settings LIMIT 1) AS s
     CROSS JOIN LATERAL @extschema@.crm_transitions(w.definition)
         WITH ORDINALITY AS t (from_state, event, to_state, guard, after, composite, from_label, to_label, nth)
     WHERE t.after IS NOT NULL

@@ -15,7 +15,7 @@ SELECT o.workflow,
        count(*) FILTER (WHERE stage.is_lost) AS lost_count,
        coalesce(sum(o.amount) FILTER (WHERE stage.is_lost), 0)::numeric(18,2) AS lost_amount
 FROM crm.opportunities AS o
-CROSS JOIN crm.settings AS s
+CROSS JOIN (SELECT time_zone FROM crm.settings LIMIT 1) AS s
 LEFT JOIN crm.stage_probabilities AS p ON p.workflow = o.workflow AND p.status = o.status
 LEFT JOIN (
     SELECT w.name AS workflow, st.state AS status, st.classes

@@ -44,7 +44,7 @@ SELECT o.id AS order_id,
        (now() AT TIME ZONE s.time_zone)::date - (began.since AT TIME ZONE s.time_zone)::date AS days
 FROM crm.orders AS o
 JOIN crm.customers AS c ON c.id = o.customer_id
-CROSS JOIN crm.settings AS s
+CROSS JOIN (SELECT time_zone FROM crm.settings LIMIT 1) AS s
 LEFT JOIN (
     SELECT w.name AS workflow, st.state AS status, 'lost' = ANY (st.classes) AS is_lost, 'editable' = ANY (st.classes) AS is_draft
     FROM crm.workflows AS w

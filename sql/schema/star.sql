@@ -109,7 +109,7 @@ SELECT e.order_id,
        e.forced AS is_forced
 FROM crm.order_events AS e
 JOIN crm.orders AS o ON o.id = e.order_id
-CROSS JOIN crm.settings AS g;
+CROSS JOIN (SELECT time_zone FROM crm.settings LIMIT 1) AS g;
 
 COMMENT ON VIEW   crm.fact_order_events                 IS 'Steps of the orders: one row for each event of their history';
 COMMENT ON COLUMN crm.fact_order_events.order_id        IS 'Number of the order';
@@ -140,7 +140,7 @@ SELECT a.id AS activity_id,
        a.outcome
 FROM crm.activities AS a
 JOIN crm.customers AS c ON c.id = a.customer_id
-CROSS JOIN crm.settings AS g;
+CROSS JOIN (SELECT time_zone FROM crm.settings LIMIT 1) AS g;
 
 COMMENT ON VIEW   crm.fact_activities                 IS 'Visits, calls, e-mails, meetings and notes, planned or done: one row for each';
 COMMENT ON COLUMN crm.fact_activities.activity_id     IS 'Number of the activity';
@@ -177,7 +177,7 @@ SELECT d.day AS date_key,
        (f.fiscal_month / 12)::integer AS fiscal_year,
        (f.fiscal_month % 12 / 3 + 1)::integer AS fiscal_quarter,
        (f.fiscal_month % 12 + 1)::integer AS fiscal_month
-FROM crm.settings AS g
+FROM (SELECT time_zone, fiscal_year_start FROM crm.settings LIMIT 1) AS g
 CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE g.time_zone)::date AS day) AS today
 CROSS JOIN LATERAL (
     SELECT least(today.day,
