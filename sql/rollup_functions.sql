@@ -400,6 +400,8 @@ BEGIN
         EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', name || '_are_one', cells, @extschema@.crm_rollup_keys(dimensions));
         EXECUTE format('COMMENT ON INDEX crm.%I IS %L', name || '_are_one', 'A combination is there once');
     END IF;
+    -- a column may be empty, so no key will do
+    EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', cells);
     -- reports ask for a quarter or a year of them
     IF dimensions[1] <> in_time THEN
         EXECUTE format('CREATE INDEX %I ON %s (%I)', name || '_by_time', cells, in_time);
@@ -517,6 +519,15 @@ CREATE FUNCTION @extschema@.crm_capture_time_zone() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
 CREATE FUNCTION @extschema@.crm_clear_rollups() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
+-- What arrives by logical replication was said of the pages of another server. Its transaction's number may be ours by chance.
+CREATE FUNCTION @extschema@.crm_forget_pages() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $crm_forget_pages$
+BEGIN
+    new.written_by := NULL;
+    RETURN new;
+END
+$crm_forget_pages$;
 
 COMMENT ON FUNCTION @extschema@.crm_create_rollup(text, text, text[]) IS
     'Keeps sums over sold lines, orders or events by these dimensions, and shows them in a view of that name; it is filled at once';
@@ -540,3 +551,4 @@ COMMENT ON FUNCTION @extschema@.crm_capture_dimension() IS 'Trigger: moves the h
 COMMENT ON FUNCTION @extschema@.crm_capture_booked() IS 'Trigger: brings the figures in line with which statuses count as sold';
 COMMENT ON FUNCTION @extschema@.crm_capture_time_zone() IS 'Trigger: counts the events by the days of the new time zone';
 COMMENT ON FUNCTION @extschema@.crm_clear_rollups() IS 'Trigger: after TRUNCATE there is nothing to sum up';
+COMMENT ON FUNCTION @extschema@.crm_forget_pages() IS 'Trigger: what another server has merged says nothing about pages here';

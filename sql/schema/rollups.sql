@@ -44,6 +44,11 @@ CREATE TABLE crm.dimension_changes (
     dimension    text,
     id           bigint
 );
+-- Rows without a key: what a publication tells of their removal is all of them.
+ALTER TABLE crm.line_changes      REPLICA IDENTITY FULL;
+ALTER TABLE crm.order_changes     REPLICA IDENTITY FULL;
+ALTER TABLE crm.event_changes     REPLICA IDENTITY FULL;
+ALTER TABLE crm.dimension_changes REPLICA IDENTITY FULL;
 
 -- What one transaction of a merge says to everybody: from which page on a change table has something that waits. It is
 -- good for the file that it was said of, and in this row as the merge wrote it: a dump or a copy of it says nothing.

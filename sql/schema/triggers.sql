@@ -93,6 +93,10 @@ CREATE TRIGGER workflows_capture
 CREATE TRIGGER settings_capture
     AFTER UPDATE OF time_zone ON crm.settings
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_capture_time_zone();
+CREATE TRIGGER merge_state_forget_pages
+    BEFORE INSERT OR UPDATE ON crm.merge_state
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_forget_pages();
+ALTER TABLE crm.merge_state ENABLE REPLICA TRIGGER merge_state_forget_pages;
 
 -- A broken guard is refused, and so is a workflow whose guards are missing (SET CONSTRAINTS … DEFERRED: at commit).
 CREATE TRIGGER guards_check_condition
@@ -195,3 +199,4 @@ COMMENT ON TRIGGER products_capture_truncate     ON crm.products     IS 'Forgets
 COMMENT ON TRIGGER customers_capture_truncate    ON crm.customers    IS 'Forgets the regions of the customers';
 COMMENT ON TRIGGER workflows_capture ON crm.workflows IS 'Brings the sales figures in line with which statuses count as sold';
 COMMENT ON TRIGGER settings_capture  ON crm.settings  IS 'Counts the events by the days of the new time zone';
+COMMENT ON TRIGGER merge_state_forget_pages ON crm.merge_state IS 'Where changes arrive by logical replication: pages of another server are none here';

@@ -64,7 +64,7 @@ SELECT set_eq($$
           'crm_customer_timeline(bigint)',
           'crm_keep_opportunity()', 'crm_total_opportunity_lines()', 'crm_win_opportunity()',
           'crm_create_rollup(text,text,text[])', 'crm_drop_rollup(text)', 'crm_merge_rollups(bigint)', 'crm_waiting_from(text)', 'crm_waiting(text)', 'crm_first_waiting_page(regclass,bigint)', 'crm_is_seen_by_all(xid8)', 'crm_empty_changes()', 'crm_check_rollups()', 'crm_rebuild_rollups(text)',
-          'crm_rollup_query(text,text[],text,text)', 'crm_rollup_keys(text[])', 'crm_sum(bigint)', 'crm_decimal(bigint,integer)', 'crm_lock_rollups()', 'crm_empty_rollups(text)', 'crm_clear_rollups()',
+          'crm_rollup_query(text,text[],text,text)', 'crm_rollup_keys(text[])', 'crm_sum(bigint)', 'crm_decimal(bigint,integer)', 'crm_lock_rollups()', 'crm_empty_rollups(text)', 'crm_clear_rollups()', 'crm_forget_pages()',
           'crm_capture_order()', 'crm_capture_line()', 'crm_capture_event()', 'crm_capture_dimension()', 'crm_capture_booked()', 'crm_capture_time_zone()',
           'crm_advance(regclass,bigint,text,text,text,integer)', 'crm_advance(regclass,uuid,text,text,text,integer)',
           'crm_advance(regclass,text,text,text,text,integer)', 'crm_available_events(regclass,bigint)',

@@ -28,7 +28,7 @@ SQL
 my @queries = ('TABLE crm.customers', 'TABLE crm.orders ORDER BY id',
 	'TABLE crm.order_events ORDER BY order_id, seq', 'TABLE crm.order_lines', 'TABLE crm.payments', 'TABLE crm.exchange_rates',
 	'TABLE crm.activities', 'TABLE crm.opportunities', 'TABLE crm.opportunity_lines', 'TABLE crm.opportunity_events',
-	'TABLE crm.stage_probabilities ORDER BY 1, 2', 'TABLE crm.workflows', 'TABLE crm.workflow_versions', 'TABLE crm.guards', 'TABLE crm.settings');
+	'TABLE crm.stage_probabilities ORDER BY 1, 2', 'TABLE crm.workflows', 'TABLE crm.workflow_versions', 'TABLE crm.rollups ORDER BY 1', 'TABLE crm.orders_by_status ORDER BY 1, 2', 'TABLE crm.sales_by_day', 'TABLE crm.steps_by_day ORDER BY 1, 2', 'TABLE crm.guards', 'TABLE crm.settings');
 my %before = map { $_ => $old->safe_psql('postgres', $_) } @queries;
 $old->stop;
 
@@ -54,6 +54,9 @@ is($new->safe_psql('postgres', 'INSERT INTO crm.orders (customer_id) VALUES (1) 
 is($new->safe_psql('postgres', 'SELECT order_id, seq, to_status FROM crm.order_events
 	WHERE order_id IN (3, 4) ORDER BY 1, 2'),
 	"3|1|pending\n3|2|submitted\n3|3|paid\n3|4|shipped\n4|1|pending", 'both are recorded');
+is($new->safe_psql('postgres', 'SELECT * FROM crm_check_rollups()'), '', 'figures are kept on');
+cmp_ok($new->safe_psql('postgres', 'SELECT crm_merge_rollups()'), '>', 0, 'and merged');
+is($new->safe_psql('postgres', 'SELECT * FROM crm_check_rollups()'), '', 'also afterwards');
 like(($new->psql('postgres', 'DROP EXTENSION crm'))[2], qr/because other objects depend on it/,
 	'DROP EXTENSION is refused');
 $new->stop;

@@ -32,6 +32,17 @@ for my $query ('TABLE crm.orders ORDER BY id', 'TABLE crm.order_events ORDER BY 
 		"readable on the standby: $query");
 }
 
+# Figures, merged and not
+for my $merge ('SELECT 1', 'SELECT crm_merge_rollups()')
+{
+	$primary->safe_psql('postgres', "INSERT INTO crm.orders (customer_id, workflow) VALUES (1, 'w'); $merge");
+	$primary->wait_for_catchup($standby);
+	is($standby->safe_psql('postgres', 'SELECT status, sum(orders) FROM crm.orders_by_status GROUP BY 1 ORDER BY 1'),
+		$standby->safe_psql('postgres', 'SELECT status, count(*) FROM crm.orders GROUP BY 1 ORDER BY 1'), 'figures on the standby are those of its tables');
+	is($standby->safe_psql('postgres', 'SELECT * FROM crm_check_rollups()'), '', 'all of them');
+}
+is($standby->safe_psql('postgres', 'SELECT waiting_changes FROM crm.rollup_status'), '0', 'it knows what waits');
+
 # This session lives on through the promotion.
 my $session = $standby->background_psql('postgres', on_error_stop => 0);
 $session->query('\set VERBOSITY verbose');
@@ -51,6 +62,9 @@ is(refusal("SELECT crm_advance_order(3, 'go');"),
 	'crm_advance_order() is refused on a standby');
 is(refusal("SELECT crm_run_timers();"),
 	'25006: cannot execute crm_run_timers() in a read-only transaction', 'no timer comes on a standby');
+is(refusal("SELECT crm_merge_rollups();") =~ /^25006: /, 1, 'nothing is merged on a standby');
+is(refusal("SELECT crm_place_order(1, '[]');") =~ /^25006: /, 1, 'no order is placed on a standby');
+is(refusal("SELECT crm_record_payment(1, 1);") =~ /^25006: /, 1, 'and no money taken');
 is(refusal("SELECT crm_advance_order(404, 'no such event');"),
 	'25006: cannot execute crm_advance_order() in a read-only transaction',
 	'whatever its arguments');

@@ -63,6 +63,23 @@ SELECT crm_migrate_workflow('w', E'[*] --> a\na --> x : walk\nx --> c : walk\nc 
 SELECT crm_advance_order(2, 'walk');
 SQL
 same('a migration');
+
+# The figures, merged on the publisher and not, and where the subscriber thinks they begin
+my $sums = 'SELECT status, orders FROM crm.orders_by_status ORDER BY 1; SELECT from_status, to_status, events FROM crm.steps_by_day ORDER BY 1, 2';
+sub same_sums
+{
+	my ($when) = @_;
+	$publisher->wait_for_catchup('here');
+	is($subscriber->safe_psql('postgres', $sums), $publisher->safe_psql('postgres', $sums), "$when: same figures");
+	is($subscriber->safe_psql('postgres', 'SELECT * FROM crm_check_rollups()'), '', "$when: they are those of the tables");
+	is($subscriber->safe_psql('postgres', 'SELECT written_by IS NULL FROM crm.merge_state'), 't', "$when: pages of the publisher say nothing here");
+	return;
+}
+same_sums('before a merge');
+cmp_ok($publisher->safe_psql('postgres', 'SELECT crm_merge_rollups()'), '>', 0, 'a merge on the publisher');
+same_sums('after a merge');
+$publisher->safe_psql('postgres', "INSERT INTO crm.orders (id, customer_id, workflow) VALUES (7, 1, 'w'); SELECT crm_merge_rollups()");
+same_sums('after another');
 is($session->query("BEGIN; INSERT INTO crm.orders (id, customer_id, workflow) VALUES (100, 1, 'w') RETURNING currency; SELECT crm_advance_order(100, 'walk'); ROLLBACK"),
 	"CNY\nx", 'the new workflow and settings are in force in a session that had the old ones');
 
@@ -77,6 +94,35 @@ $session->{stderr} = '';
 $session->query("UPDATE crm.workflows SET definition = E'[*] --> a\na --> c : walk\nc --> [*]' WHERE name = 'w'");
 like($session->{stderr}, qr/SL013/, 'by the rules of before');
 $session->quit;
+
+# As the README has it for busy servers: the subscriber keeps the sums itself.
+my ($publish) = slurp_file('README.md') =~ /^```sql\n(CREATE PUBLICATION sales .*?)^```/ms;
+my ($always) = slurp_file('README.md') =~ /^```sql\n(DO \$\$\nDECLARE\n    t record;.*?)^```/ms;
+my $own = PostgreSQL::Test::Cluster->new('own');
+$own->init;
+$own->start;
+my ($published) = $publish =~ /FOR TABLE (.*);/s;
+$own->safe_psql('postgres', "CREATE EXTENSION crm; TRUNCATE $published; $always");
+$publisher->safe_psql('postgres', $publish);
+$publisher->safe_psql('postgres', q(INSERT INTO crm.products (id, sku, name, category, price) VALUES (1, 'TEA', 'Tea', 'tea', 4.90);
+	INSERT INTO crm.orders (id, customer_id) SELECT g, 1 FROM generate_series(11, 13) g;
+	INSERT INTO crm.order_lines (order_id, product_id, quantity) SELECT g, 1, g FROM generate_series(11, 13) g;
+	SELECT crm_advance_orders('{11,12}', 'submit'), crm_record_payment(11, 53.90)));
+$own->safe_psql('postgres', "CREATE SUBSCRIPTION own CONNECTION '$connection' PUBLICATION sales");
+$own->wait_for_subscription_sync($publisher, 'own');
+$publisher->safe_psql('postgres', q(SELECT crm_advance_order(11, 'pay'); UPDATE crm.order_lines SET quantity = 2.5 WHERE order_id = 13;
+	UPDATE crm.products SET category = 'green tea'; SELECT crm_advance_order(11, 'ship'); SELECT crm_advance_order(12, 'cancel');
+	UPDATE crm.settings SET time_zone = 'Asia/Taipei'));
+$sums .= '; SELECT category, quantity, amount FROM crm.sales_by_category_month';
+for my $merged (0, 1)
+{
+	$publisher->wait_for_catchup('own');
+	is($own->safe_psql('postgres', $sums), $publisher->safe_psql('postgres', $sums), 'sums of its own: the same');
+	like($own->safe_psql('postgres', $sums), qr/^green tea\|11.000\|53.90$/m, 'something is sold');
+	is($own->safe_psql('postgres', 'SELECT * FROM crm_check_rollups()'), '', 'they are those of the tables');
+	$own->safe_psql('postgres', 'SELECT crm_merge_rollups()') if !$merged;
+}
+$own->stop;
 
 $_->stop for $publisher, $subscriber;
 done_testing();

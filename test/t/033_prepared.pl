@@ -75,5 +75,21 @@ $node->safe_psql('postgres', "COMMIT PREPARED 'migration'");
 is(said("SELECT crm_advance_order(4, 'go')"), 'x', 'and go by the new workflow');
 is(said("SELECT string_agg(status, ' ' ORDER BY id) FROM crm.orders"), 'x x a x', 'all rows are moved');
 
+# Figures: what is prepared counts when it is committed, whatever is merged meanwhile.
+my $sums = q(SELECT string_agg(status || ' ' || orders, ', ' ORDER BY status) FROM (SELECT status, sum(orders) AS orders FROM crm.orders_by_status GROUP BY 1) s);
+is(said($sums), 'a 1, x 3', 'figures');
+is(said("BEGIN; INSERT INTO crm.orders (id, customer_id, workflow) SELECT g, 1, 'w' FROM generate_series($_ * 10, $_ * 10 + 4) g; PREPARE TRANSACTION 'figures $_'"), '', 'orders are prepared')
+  for 1, 2;
+is(said($sums), 'a 1, x 3', 'they do not count yet');
+cmp_ok(said('SELECT crm_merge_rollups()'), '>', 0, 'what others have done is merged');
+$node->stop('immediate');
+$node->start;
+$node->safe_psql('postgres', "COMMIT PREPARED 'figures 1'");
+is(said($sums), 'a 6, x 3', 'those that are committed count');
+$node->safe_psql('postgres', "ROLLBACK PREPARED 'figures 2'");
+is(said('SELECT crm_merge_rollups()'), '10', 'they are merged: orders and steps');
+is(said($sums), 'a 6, x 3', 'and count once');
+is(said('SELECT * FROM crm_check_rollups()'), '', 'as in the tables');
+
 $node->stop;
 done_testing();
