@@ -76,6 +76,9 @@ BEGIN
         shown := 'sum(s.orders)::bigint AS orders, (sum(s.total) * 0.01)::numeric(20,2) AS total';
         shown_fast := '@extschema@.crm_sum(s.orders) AS orders, @extschema@.crm_decimal(@extschema@.crm_sum(s.total), 2)::numeric(20,2) AS total';
         changes := @extschema@.crm_waiting(grain);
+    ELSIF grain IS DISTINCT FROM 'event' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('grain "%s" does not exist', grain),
+            HINT = 'line, order and event do.';
     ELSE
         facts := $$SELECT (e.at AT TIME ZONE g.time_zone)::date AS day, e.event, e.from_status, e.to_status, 1 AS events,
             coalesce(extract(epoch FROM e.dwell) * 1000000, 0)::bigint AS dwell
@@ -96,7 +99,8 @@ BEGIN
 
     FOREACH dimension IN ARRAY dimensions LOOP
         DECLARE
-            name constant text := CASE WHEN dimension IN ('product', 'customer') THEN dimension || '_id' ELSE dimension END;
+            -- quoted: crm.rollups belongs to somebody, and somebody else may ask for its figures
+            name constant text := CASE WHEN dimension IN ('product', 'customer') THEN dimension || '_id' ELSE quote_ident(dimension) END;
             now  constant text := CASE dimension
                 WHEN 'month'    THEN 'date_trunc(''month'', s.day::timestamp)::date'
                 WHEN 'category' THEN 'p.category'
@@ -170,7 +174,7 @@ $crm_rollup_query$;
 CREATE FUNCTION @extschema@.crm_rollup_keys(dimensions text[]) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 RETURN (SELECT string_agg(CASE WHEN d IN ('product', 'customer') THEN d || '_id' WHEN d IN ('day', 'month') THEN d
-                          ELSE format('coalesce(%1$s, ''''), (%1$s IS NULL)', d) END, ', ' ORDER BY n)
+                          ELSE format('coalesce(%1$I, ''''), (%1$I IS NULL)', d) END, ', ' ORDER BY n)
         FROM unnest(dimensions) WITH ORDINALITY x (d, n));
 
 -- Merges are one at a time; a merge, a rebuild and a change of the rollups, too. Nobody else waits for that.

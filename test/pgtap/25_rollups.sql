@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(95);
+SELECT plan(100);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -258,6 +258,9 @@ SELECT pg_temp.exact('and the figures know');
 -- Refusals
 SELECT throws_ok($$SELECT crm_create_rollup('x', 'line', '{status}')$$, '22023', 'there is no dimension "status" of grain "line"', 'a dimension of another grain');
 SELECT throws_ok($$SELECT crm_create_rollup('x', 'lines', '{day}')$$, '22023', 'grain "lines" does not exist', 'an unknown grain');
+SELECT throws_ok($$SELECT crm_rollup_query('lines c; --', '{day}', 'merge')$$, '22023', 'grain "lines c; --" does not exist', 'also where the owner of the tables has written it');
+SELECT doesnt_match(crm_rollup_query('line', '{"evil()"}', p) || crm_rollup_keys('{"evil()"}'), '[^"]evil\(\)', 'nor is a dimension anything but a name: ' || p) FROM unnest('{tables,merge,rebuild}'::text[]) p;
+SELECT throws_ok($$UPDATE crm.rollups SET dimensions = '{"(SELECT 1/0)"}' WHERE name = 'sales_by_day'; SELECT crm_check_rollups()$$, '42703', 'column s.(SELECT 1/0) does not exist', 'which nobody executes');
 SELECT throws_ok($$SELECT crm_create_rollup('x', 'line', '{}')$$, '22023', 'a rollup has one dimension or more, each once', 'no dimension');
 SELECT throws_ok($$SELECT crm_create_rollup('x', 'line', '{day,day}')$$, '22023', 'a rollup has one dimension or more, each once', 'one twice');
 SELECT throws_ok($$SELECT crm_create_rollup('x', 'line', '{day,NULL}')$$, '22004', NULL, 'a null');
