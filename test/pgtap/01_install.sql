@@ -126,7 +126,7 @@ SELECT is_empty($$
 SELECT results_eq($$
     SELECT objid::regproc::text FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
     JOIN pg_language l ON l.oid = prolang WHERE l.lanname NOT IN ('c', 'internal', 'sql') ORDER BY 1$$,
-    ARRAY['crm_attach_workflow_as_owner', 'crm_check_rollups', 'crm_create_rollup', 'crm_create_tables', 'crm_detach_workflow', 'crm_drop_rollup', 'crm_empty_changes', 'crm_empty_rollups', 'crm_lock_rollups', 'crm_merge_rollups', 'crm_rebuild_rollups', 'crm_rollup_query'],
+    ARRAY['crm_attach_workflow_as_owner', 'crm_check_rollups', 'crm_create_rollup', 'crm_create_tables', 'crm_detach_workflow', 'crm_drop_rollup', 'crm_empty_changes', 'crm_empty_rollups', 'crm_forget_pages', 'crm_lock_rollups', 'crm_merge_rollups', 'crm_rebuild_rollups', 'crm_rollup_query'],
     'what is done now and then, by an owner, is in PL/pgSQL');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
