@@ -42,14 +42,14 @@ static const struct
 {
 	const char *name;
 	int			decimals;		/* of the column */
-	int			digits;			/* before the point */
+	int64		limit;			/* first number that the column has no room for */
 }			fields[NFIELDS] = {
-	[PRODUCT] = {"product", 0, 18},
+	[PRODUCT] = {"product", 0, INT64CONST(1000000000000000000)},
 	[SKU] = {"sku"},
-	[QUANTITY] = {"quantity", 3, 11},
-	[UNIT_PRICE] = {"unit_price", 4, 10},
-	[DISCOUNT] = {"discount", 2, 12},
-	[TAX] = {"tax", 2, 12},
+	[QUANTITY] = {"quantity", 3, INT64CONST(100000000000)},
+	[UNIT_PRICE] = {"unit_price", 4, INT64CONST(10000000000)},
+	[DISCOUNT] = {"discount", 2, INT64CONST(1000000000000)},
+	[TAX] = {"tax", 2, INT64CONST(1000000000000)},
 };
 
 static void
@@ -112,12 +112,17 @@ is_decimal(const char *number)
 		(strchr(digits, '.') == NULL || strchr(strchr(digits, '.') + 1, '.') == NULL);
 }
 
+static bool
+is_below(Datum number, int64 limit)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_lt, number, NumericGetDatum(int64_to_numeric(limit))));
+}
+
 /* A number, also one in quotes: not every program has decimals of its own. */
 static Datum
 read_number(int line, Field field, const JsonbValue *value)
 {
 	Datum		number = (Datum) 0;
-	Datum		limit;
 
 	if (value->type == jbvNumeric)
 		number = NumericGetDatum(value->val.numeric);
@@ -132,13 +137,11 @@ read_number(int line, Field field, const JsonbValue *value)
 	else
 		refuse(line, fields[field].name, "is not a number", NULL, NULL);
 
-	limit = DirectFunctionCall2(numeric_power, NumericGetDatum(int64_to_numeric(10)),
-								NumericGetDatum(int64_to_numeric(fields[field].digits)));
 	if (field == PRODUCT &&
 		!DatumGetBool(DirectFunctionCall2(numeric_eq, number, DirectFunctionCall2(numeric_round, number, Int32GetDatum(0)))))
 		refuse_number(line, field, number, "is not a whole number");
 	number = DirectFunctionCall2(numeric_round, number, Int32GetDatum(fields[field].decimals));
-	if (DatumGetBool(DirectFunctionCall2(numeric_ge, DirectFunctionCall1(numeric_abs, number), limit)))
+	if (!is_below(DirectFunctionCall1(numeric_abs, number), fields[field].limit))
 		refuse_number(line, field, number, "is too large");
 	return number;
 }
@@ -149,12 +152,6 @@ read_sku(int line, const JsonbValue *value)
 	if (value->type != jbvString)
 		refuse(line, fields[SKU].name, "is not a string", NULL, "A product is named by its number as \"product\", by its sku as \"sku\".");
 	return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
-}
-
-static bool
-is_below(Datum number, int64 limit)
-{
-	return DatumGetBool(DirectFunctionCall2(numeric_lt, number, NumericGetDatum(int64_to_numeric(limit))));
 }
 
 /* What is there must make sense, and what is needed be there. */
