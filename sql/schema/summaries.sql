@@ -161,52 +161,30 @@ COMMENT ON COLUMN crm.customer_demand.revenue             IS 'What they brought,
 COMMENT ON COLUMN crm.customer_demand.average_order_value IS 'Revenue of an order; empty if there was none';
 COMMENT ON COLUMN crm.customer_demand.share_of_revenue    IS 'Share of the revenue of all customers';
 
-CREATE VIEW crm.cohort_retention AS
-SELECT counted.cohort_month,
-       counted.month_no,
-       (counted.cohort_month + make_interval(months => counted.month_no))::date AS active_month,
-       counted.customers,
-       first_value(counted.customers) OVER cohort AS cohort_size,
-       round(counted.customers::numeric / first_value(counted.customers) OVER cohort, 4)::numeric(10,4) AS retention
-FROM (
-    SELECT active.cohort_month, month.no AS month_no, count(*) AS customers
-    FROM (
-        SELECT date_trunc('month', min(o.placed_on)::timestamp)::date AS cohort_month, @extschema@.crm_retention(o.placed_on, 'month') AS months
-        FROM crm.orders AS o
-        JOIN crm.workflow_states AS s ON s.workflow = o.workflow AND s.status = o.status
-        WHERE s.is_booked
-        GROUP BY o.customer_id
-    ) AS active
-    CROSS JOIN LATERAL unnest(active.months) AS month (no)
-    GROUP BY 1, 2
-) AS counted
-WINDOW cohort AS (PARTITION BY counted.cohort_month ORDER BY counted.month_no);
-
-COMMENT ON VIEW   crm.cohort_retention              IS 'Of the customers who first bought in a month, how many bought again in the months after';
-COMMENT ON COLUMN crm.cohort_retention.cohort_month IS 'First day of the month of the first sale';
-COMMENT ON COLUMN crm.cohort_retention.month_no     IS 'Months since then: 0 is that month';
-COMMENT ON COLUMN crm.cohort_retention.active_month IS 'First day of the month that is looked at';
-COMMENT ON COLUMN crm.cohort_retention.customers    IS 'Customers of the cohort who bought in that month';
-COMMENT ON COLUMN crm.cohort_retention.cohort_size  IS 'Customers of the cohort';
-COMMENT ON COLUMN crm.cohort_retention.retention    IS 'The former as a share of the latter';
-
 CREATE VIEW crm.kpis AS
-SELECT m.month::date AS month,
-       k.days,
-       k.customers,
-       k.orders,
-       k.revenue::numeric(18,2) AS revenue,
-       k.customers_per_day::numeric(14,4) AS customers_per_day,
-       k.orders_per_day::numeric(14,4) AS orders_per_day,
-       k.revenue_per_day::numeric(18,2) AS revenue_per_day,
+SELECT m.month,
+       m.last_day - m.month + 1 AS days,
+       coalesce(k.customers, 0) AS customers,
+       coalesce(k.orders, 0) AS orders,
+       coalesce(k.revenue, 0)::numeric(18,2) AS revenue,
+       coalesce(k.customers_per_day, 0)::numeric(14,4) AS customers_per_day,
+       coalesce(k.orders_per_day, 0)::numeric(14,4) AS orders_per_day,
+       coalesce(k.revenue_per_day, 0)::numeric(18,2) AS revenue_per_day,
        k.average_order_value::numeric(18,2) AS average_order_value,
-       k.orders_placed,
+       coalesce(k.orders_placed, 0) AS orders_placed,
        k.conversion_rate::numeric(10,4) AS conversion_rate,
        k.refund_rate::numeric(10,4) AS refund_rate,
        k.repeat_rate::numeric(10,4) AS repeat_rate
 FROM (SELECT min(placed_on) AS first, max(placed_on) AS last FROM crm.orders) AS known
-CROSS JOIN LATERAL generate_series(date_trunc('month', known.first::timestamp), known.last::timestamp, interval '1 month') AS m (month)
-CROSS JOIN LATERAL @extschema@.crm_kpis(m.month::date, (m.month + interval '1 month - 1 day')::date) AS k;
+CROSS JOIN LATERAL generate_series(date_trunc('month', known.first::timestamp), known.last::timestamp, interval '1 month') AS months (at)
+CROSS JOIN LATERAL (
+    SELECT months.at::date AS month, (months.at + interval '1 month - 1 day')::date AS last_day
+) AS m
+LEFT JOIN LATERAL (
+    SELECT k.*
+    FROM (SELECT FROM crm.orders WHERE placed_on BETWEEN m.month AND m.last_day LIMIT 1) AS something -- or nothing to count
+    CROSS JOIN LATERAL @extschema@.crm_kpis(m.month, m.last_day) AS k
+) AS k ON true;
 
 COMMENT ON VIEW   crm.kpis                      IS 'Key figures by month: crm_kpis() gives them for any days';
 COMMENT ON COLUMN crm.kpis.month                IS 'First day of the month';

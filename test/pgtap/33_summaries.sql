@@ -3,9 +3,10 @@ SET client_min_messages = warning;
 \set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(26);
+SELECT plan(33);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
+\ir include/plan.sql
 \ir include/random_shop.sql
 CREATE TEMP VIEW sales AS SELECT *, date_trunc('month', placed_on::timestamp)::date AS month FROM crm.orders WHERE status IN ('won', 'delivered', 'out');
 
@@ -85,12 +86,26 @@ SELECT pg_temp.same('SELECT customer_key, segment FROM crm.dim_customer', $$SELE
     FROM crm.customers LEFT JOIN scored ON customer_id = id$$, 'segments');
 SELECT ok((SELECT count(DISTINCT segment) >= 5 FROM crm.dim_customer), 'of several kinds');
 
--- cohort_retention
-SELECT pg_temp.same('SELECT cohort_month, month_no, active_month, customers, cohort_size, retention FROM crm.cohort_retention',
-    $$WITH cohorts AS (SELECT customer_id, min(month) AS cohort FROM sales GROUP BY 1), sizes AS (SELECT cohort, count(*) AS size FROM cohorts GROUP BY 1)
+-- cohort_retention: while all waits to be merged, when nothing does, and when some of it does
+CREATE TEMP VIEW cohorts AS
+    WITH bought AS (SELECT customer_id, month FROM sales WHERE EXISTS (SELECT FROM crm.order_lines l WHERE l.order_id = sales.id)),
+        cohorts AS (SELECT customer_id, min(month) AS cohort FROM bought GROUP BY 1), sizes AS (SELECT cohort, count(*) AS size FROM cohorts GROUP BY 1)
     SELECT cohort, ((extract(year FROM month) - extract(year FROM cohort)) * 12 + extract(month FROM month) - extract(month FROM cohort))::int, month, count(DISTINCT customer_id), size, round(count(DISTINCT customer_id)::numeric / size, 4)
-    FROM sales JOIN cohorts USING (customer_id) JOIN sizes USING (cohort) GROUP BY cohort, month, size$$, 'cohort_retention');
-SELECT is((SELECT sum(cohort_size)::bigint FROM crm.cohort_retention WHERE month_no = 0), (SELECT count(DISTINCT customer_id) FROM sales), 'each customer is in one cohort');
+    FROM bought JOIN cohorts USING (customer_id) JOIN sizes USING (cohort) GROUP BY cohort, month, size;
+CREATE FUNCTION pg_temp.cohorts_are_right(description text) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT pg_temp.same('SELECT cohort_month, month_no, active_month, customers, cohort_size, retention FROM crm.cohort_retention', 'SELECT * FROM cohorts', description)
+$$;
+SELECT pg_temp.cohorts_are_right('cohort_retention');
+SELECT is((SELECT sum(cohort_size)::bigint FROM crm.cohort_retention WHERE month_no = 0), (SELECT count(DISTINCT customer_key) FROM crm.fact_sales), 'each customer is in one cohort');
+SELECT cmp_ok(crm_merge_rollups(), '>', 100::bigint, 'all that waits is merged');
+SELECT pg_temp.cohorts_are_right('cohort_retention from the kept sums');
+DELETE FROM crm.order_lines WHERE order_id IN (SELECT id FROM sales WHERE customer_id % 3 = 0 ORDER BY random() LIMIT 30);
+UPDATE crm.orders SET placed_at = placed_at - interval '40 days' WHERE customer_id % 3 = 1 AND random() < 0.2;
+INSERT INTO crm.orders (id, customer_id, workflow, status, status_since, placed_at) SELECT 2000 + n, 70 + n, 'trade', 'won', now(), now() FROM generate_series(1, 5) AS n;
+INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) SELECT 2000 + n, 1, 1, 1, 1 FROM generate_series(1, 4) AS n;
+SELECT pg_temp.cohorts_are_right('kept sums of some customers, others summed up anew');
+SELECT cmp_ok(crm_merge_rollups(), '>', 10::bigint, 'merged again');
+SELECT pg_temp.cohorts_are_right('sums of which some have come to nothing');
 
 -- kpis
 CREATE FUNCTION pg_temp.kpis(a date, b date) RETURNS TABLE (days int, customers bigint, orders bigint, revenue numeric, c numeric, r numeric, p numeric, value numeric, placed bigint, conversion numeric, refund numeric, repeat numeric) LANGUAGE sql AS $$
@@ -105,6 +120,13 @@ SELECT pg_temp.same($$SELECT a::date, (crm_kpis(a::date, a::date + 40)).* FROM g
     $$SELECT a::date, (pg_temp.kpis(a::date, a::date + 40)).* FROM generate_series(timestamp '2024-11-01', '2026-06-01', '17 days') AS a$$, 'crm_kpis() of any days');
 SELECT pg_temp.same('SELECT month, days, customers, orders, revenue, customers_per_day, orders_per_day, revenue_per_day, average_order_value, orders_placed, conversion_rate, refund_rate, repeat_rate FROM crm.kpis',
     $$SELECT a::date, (pg_temp.kpis(a::date, (a + interval '1 month')::date - 1)).* FROM (SELECT min(placed_on) AS first, max(placed_on) AS last FROM crm.orders) AS o, generate_series(date_trunc('month', first::timestamp), last::timestamp, '1 month') AS a$$, 'kpis by month');
+INSERT INTO crm.orders (id, customer_id, placed_at) VALUES (3000, 1, '2999-12-31');
+SELECT alike(pg_temp.plan('SELECT * FROM crm.kpis', 'ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF'),
+    '%crm_kpis k% loops=' || (SELECT count(DISTINCT date_trunc('month', placed_on::timestamp)) FROM crm.orders) || ')%', 'months without orders cost next to nothing');
+SELECT results_eq($$SELECT days, customers, orders, revenue, orders_placed, conversion_rate FROM crm.kpis WHERE month IN ('2500-02-01', '2999-12-01') ORDER BY month$$,
+    'VALUES (28, 0::bigint, 0::bigint, 0::numeric, 0::bigint, NULL::numeric), (31, 0, 0, 0, 1, 0)', 'but are there');
+DELETE FROM crm.order_events WHERE order_id = 3000;
+DELETE FROM crm.orders WHERE id = 3000;
 SELECT ok((SELECT bool_or(conversion_rate < 1) AND bool_or(refund_rate > 0) AND bool_or(repeat_rate > 0) FROM crm.kpis), 'they say something');
 SELECT results_eq($$SELECT days, customers, orders, revenue, customers_per_day, conversion_rate FROM crm_kpis('1999-01-01', '1999-01-10')$$, 'VALUES (10, 0::bigint, 0::bigint, 0::numeric, 0::numeric, NULL::numeric)', 'of days without orders');
 SELECT results_eq($$SELECT days, orders, revenue_per_day FROM crm_kpis('1999-01-10', '1999-01-01')$$, 'VALUES (NULL::int, 0::bigint, NULL::numeric)', 'of no days');

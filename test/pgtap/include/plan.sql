@@ -1,10 +1,10 @@
 -- How a query is executed; for \ir.
-CREATE FUNCTION pg_temp.plan(query text, costs boolean DEFAULT false) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.plan(query text, options text DEFAULT 'COSTS OFF') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     line text;
     plan text := '';
 BEGIN
-    FOR line IN EXECUTE 'EXPLAIN (COSTS ' || CASE WHEN costs THEN 'ON) ' ELSE 'OFF) ' END || query LOOP
+    FOR line IN EXECUTE 'EXPLAIN (' || options || ') ' || query LOOP
         plan := plan || line || E'\n';
     END LOOP;
     RETURN plan;
