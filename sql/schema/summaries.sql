@@ -86,32 +86,20 @@ SELECT o.id AS order_id,
        o.workflow,
        o.status,
        o.placed_at,
-       m.booked_at,
-       m.closed_at,
-       m.submitted_at,
-       m.paid_at,
-       m.shipped_at,
-       m.completed_at,
-       m.cancelled_at,
-       m.refunded_at,
-       m.steps
+       min(e.at) FILTER (WHERE s.is_booked) AS booked_at,
+       max(e.at) FILTER (WHERE s.is_final AND e.seq = o.version) AS closed_at,
+       min(e.at) FILTER (WHERE e.to_status = 'submitted') AS submitted_at,
+       min(e.at) FILTER (WHERE e.to_status = 'paid') AS paid_at,
+       min(e.at) FILTER (WHERE e.to_status = 'shipped') AS shipped_at,
+       min(e.at) FILTER (WHERE e.to_status = 'completed') AS completed_at,
+       min(e.at) FILTER (WHERE e.to_status = 'cancelled') AS cancelled_at,
+       min(e.at) FILTER (WHERE e.to_status = 'refunded') AS refunded_at,
+       count(*) AS steps
 FROM crm.orders AS o
-JOIN (
-    SELECT e.order_id,
-           min(e.at) FILTER (WHERE s.is_booked) AS booked_at,
-           max(e.at) FILTER (WHERE s.is_final AND e.seq = o.version) AS closed_at,
-           min(e.at) FILTER (WHERE e.to_status = 'submitted') AS submitted_at,
-           min(e.at) FILTER (WHERE e.to_status = 'paid') AS paid_at,
-           min(e.at) FILTER (WHERE e.to_status = 'shipped') AS shipped_at,
-           min(e.at) FILTER (WHERE e.to_status = 'completed') AS completed_at,
-           min(e.at) FILTER (WHERE e.to_status = 'cancelled') AS cancelled_at,
-           min(e.at) FILTER (WHERE e.to_status = 'refunded') AS refunded_at,
-           count(*) AS steps
-    FROM crm.order_events AS e
-    JOIN crm.orders AS o ON o.id = e.order_id
-    LEFT JOIN crm.workflow_states AS s ON s.workflow = o.workflow AND s.status = e.to_status
-    GROUP BY e.order_id
-) AS m ON m.order_id = o.id;
+JOIN crm.order_events AS e ON e.order_id = o.id
+LEFT JOIN crm.workflow_states AS s ON s.workflow = o.workflow AND s.status = e.to_status
+-- by all that is shown of an order, so that a condition on it comes before the join
+GROUP BY o.id, o.reference, o.customer_id, o.workflow, o.status, o.placed_at;
 
 COMMENT ON VIEW   crm.order_timeline              IS 'One row for each order, with the time at which it first reached each milestone';
 COMMENT ON COLUMN crm.order_timeline.order_id     IS 'Number of the order';

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 \set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(33);
+SELECT plan(34);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 \ir include/plan.sql
@@ -60,6 +60,13 @@ SELECT pg_temp.same('SELECT order_id, customer_key, workflow, status, placed_at,
         (SELECT count(*) FROM crm.order_events WHERE order_id = o.id)
     FROM crm.orders o$$, 'order_timeline');
 SELECT is((SELECT ARRAY[submitted_at, paid_at, shipped_at, completed_at, cancelled_at, refunded_at] @> ARRAY[NULL::timestamptz] FROM crm.order_timeline WHERE order_id = 1001), false, 'with all milestones');
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_hashjoin = off;
+SET LOCAL enable_mergejoin = off;
+SELECT alike(pg_temp.plan('SELECT * FROM crm.order_timeline WHERE customer_key = 7'), '%Index Cond: (customer_id = 7)%Index Cond: (order_id = o.id)%', 'of one customer: from the histories of these orders');
+RESET enable_seqscan;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
 DELETE FROM crm.order_events WHERE order_id >= 1000;
 DELETE FROM crm.orders WHERE id >= 1000;
 
