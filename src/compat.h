@@ -60,13 +60,15 @@
 	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
 #endif
 
-/* 18 renamed the compiled CHECK constraints of a relation, and has virtual columns. */
+/* 18 renamed the compiled CHECK constraints of a relation, and has virtual columns and constraints that are not enforced. */
 #if PG_VERSION_NUM >= 180000
 #define crm_check_exprs(info) ((info)->ri_CheckConstraintExprs)
 #define crm_has_generated_virtual(constraints) ((constraints)->has_generated_virtual)
+#define crm_check_is_enforced(constraint) ((constraint)->ccenforced)
 #else
 #define crm_check_exprs(info) ((info)->ri_ConstraintExprs)
 #define crm_has_generated_virtual(constraints) false
+#define crm_check_is_enforced(constraint) true
 #endif
 
 /* 15 made prefixes reservable. */

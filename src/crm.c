@@ -9,6 +9,7 @@
 
 #include "capture.h"
 #include "changes.h"
+#include "checks.h"
 #include "door.h"
 #include "guards.h"
 #include "merge_worker.h"
@@ -78,4 +79,5 @@ _PG_init(void)
 	crm_guards_init();
 	crm_changes_init();
 	crm_capture_init();
+	crm_checks_init();
 }

@@ -22,6 +22,7 @@
 #include "utils/snapmgr.h"
 
 #include "catalog.h"
+#include "checks.h"
 #include "door.h"
 #include "history.h"
 #include "lookup.h"
@@ -186,7 +187,7 @@ insert_order(const NullableDatum *args)
 		appendStringInfo(&sql, ", $%d", i);
 	appendStringInfoString(&sql, ") RETURNING id");
 
-	if (SPI_execute_plan(crm_plan(sql.data, n, types), values, NULL, false, 0) != SPI_OK_INSERT_RETURNING ||
+	if (crm_execute_write(crm_plan(sql.data, n, types), values) != SPI_OK_INSERT_RETURNING ||
 		SPI_processed != 1)
 		refuse_suppressed("orders");
 	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
@@ -242,7 +243,7 @@ insert_lines(int64 order_id, const CrmLineRequest *lines, int nlines)
 	}
 	for (int c = 0; c < lengthof(columns); c++)
 		values[1 + c] = array_of(columns[c], nlines, c == 0 ? INT8OID : NUMERICOID);
-	if (SPI_execute_plan(crm_plan(sql, lengthof(types), types), values, NULL, false, 0) != SPI_OK_INSERT)
+	if (crm_execute_write(crm_plan(sql, lengthof(types), types), values) != SPI_OK_INSERT)
 		refuse_suppressed("order_lines");
 }
 

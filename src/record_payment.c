@@ -18,6 +18,7 @@
 #include "utils/numeric.h"
 
 #include "catalog.h"
+#include "checks.h"
 #include "door.h"
 #include "plans.h"
 #include "request_key.h"
@@ -129,7 +130,7 @@ insert_payment(const NullableDatum *args, const char *kind)
 	appendStringInfoString(&sql, ") RETURNING payment_no");
 
 	SPI_connect();
-	if (SPI_execute_plan(crm_plan(sql.data, n, types), values, NULL, false, 0) != SPI_OK_INSERT_RETURNING ||
+	if (crm_execute_write(crm_plan(sql.data, n, types), values) != SPI_OK_INSERT_RETURNING ||
 		SPI_processed != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),

@@ -24,6 +24,7 @@
 #include "utils/snapmgr.h"
 
 #include "catalog.h"
+#include "checks.h"
 #include "door.h"
 #include "order_lock.h"
 #include "placement.h"
@@ -336,7 +337,7 @@ update_one(Datum **values, int n)
 		types[1 + i] = columns[i].type;
 	for (int i = 0; i < lengthof(row); i++)
 		row[i] = values[i][0];
-	return SPI_execute_plan(crm_plan(sql, lengthof(types), types), row, NULL, false, 0);
+	return crm_execute_write(crm_plan(sql, lengthof(types), types), row);
 }
 
 /* The same of many: values are arrays */

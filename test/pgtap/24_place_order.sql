@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(105);
+SELECT plan(113);
 
 CREATE ROLE crm_test_clerk;
 CREATE ROLE crm_test_stranger;
@@ -246,6 +246,24 @@ SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 10}]', owner => 'placed')
 SELECT results_eq(format('SELECT line_no, unit_price, amount FROM crm.order_lines WHERE order_id = %s ORDER BY line_no', :id), 'VALUES (1, 4.90::numeric(14,4), 49.00::numeric(14,2)), (99, 4.90, 4.90)', 'a line that a default adds is completed like any other');
 SELECT is((SELECT line_count || ' ' || total FROM crm.orders WHERE id = :id), '2 53.90', 'and counted');
 SELECT is_empty('SELECT pg_temp.wrong()', 'all totals are those of the lines');
+
+-- Constraints that a user adds hold at once, and for whoever calls
+SELECT public.crm_place_order(1, '[{"sku": "TEA", "quantity": 1}]') AS id \gset
+ALTER TABLE crm.orders ADD CONSTRAINT small_orders CHECK (total < 100) NOT VALID;
+SELECT matches(pg_temp.lines('[{"sku": "TEA", "quantity": 100}]'), '^23514 .*"small_orders"', 'a constraint of the user''s on orders');
+SELECT is(pg_temp.lines('[{"sku": "TEA", "quantity": 1}]'), '00001 done', 'that others meet');
+ALTER TABLE crm.orders DROP CONSTRAINT small_orders;
+SELECT is(pg_temp.lines('[{"sku": "TEA", "quantity": 100}]'), '00001 done', 'and that goes');
+CREATE FUNCTION pg_temp.is_even(numeric) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 % 2 = 0';
+ALTER TABLE crm.order_lines ADD CONSTRAINT even CHECK (pg_temp.is_even(quantity)) NOT VALID;
+SELECT is(pg_temp.lines('[{"sku": "TEA", "quantity": 2}]'), '00001 done', 'one on lines');
+SELECT matches(pg_temp.lines('[{"sku": "TEA", "quantity": 3}]'), '^23514 .*"even"', 'is met or not');
+CREATE OR REPLACE FUNCTION pg_temp.is_even(numeric) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 % 2 = 1';
+SELECT is(pg_temp.lines('[{"sku": "TEA", "quantity": 3}]'), '00001 done', 'as its function says now');
+REVOKE EXECUTE ON FUNCTION pg_temp.is_even(numeric) FROM PUBLIC;
+SELECT is(left(pg_temp.lines('[{"sku": "TEA", "quantity": 3}]'), 5), '42501', 'if the caller may call it');
+SELECT is(left(pg_temp.outcome('SELECT public.crm_place_order(1, ''[{"sku": "TEA", "quantity": 3}]'')', current_user), 5), '00001', 'which another one may');
+ALTER TABLE crm.order_lines DROP CONSTRAINT even;
 
 SELECT * FROM finish();
 ROLLBACK;
