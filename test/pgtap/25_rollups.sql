@@ -3,12 +3,12 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(100);
+SELECT plan(112);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
 GRANT USAGE ON SCHEMA crm TO crm_test_reader, crm_test_clerk;
-GRANT SELECT ON crm.sales_by_day, crm.sales_by_category_month TO crm_test_reader;
+GRANT SELECT ON crm.sales_by_day, crm.sales_by_month, crm.sales_by_category_month TO crm_test_reader;
 GRANT SELECT, INSERT, UPDATE, DELETE ON crm.orders, crm.order_lines, crm.products, crm.customers TO crm_test_clerk;
 
 INSERT INTO crm.customers (id, name, region) VALUES (1, 'Ada', 'North'), (2, 'Bo', 'South'), (3, 'Cy', NULL), (4, 'Di', '');
@@ -31,21 +31,24 @@ BEGIN
     EXECUTE format('SELECT count(*) FROM ((%1$s EXCEPT ALL %2$s) UNION ALL (%2$s EXCEPT ALL %1$s)) d', '(' || a || ')', '(' || b || ')') INTO n;
     RETURN n;
 END $$;
-CREATE FUNCTION pg_temp.differences() RETURNS text LANGUAGE sql AS $$
+CREATE FUNCTION pg_temp.differences() RETURNS text LANGUAGE sql AS $differences$
     SELECT string_agg(name || ': ' || n, ', ') FROM (VALUES
         ('day', pg_temp.difference('SELECT day, lines, quantity, amount FROM crm.sales_by_day', 'SELECT day, count(*), sum(quantity), sum(amount) FROM sold GROUP BY 1')),
+        ('month', pg_temp.difference('SELECT * FROM crm.sales_by_month', $$SELECT date_trunc('month', o.placed_on)::date, count(DISTINCT o.id), count(DISTINCT o.customer_id) FILTER (WHERE l.order_id IS NOT NULL),
+            count(l.order_id), coalesce(sum(l.quantity), 0), coalesce(sum(round(l.amount * o.exchange_rate, 2)), 0)
+            FROM crm.orders o LEFT JOIN crm.order_lines l ON l.order_id = o.id WHERE o.status = ANY (string_to_array(current_setting('test.booked'), ',')) GROUP BY 1$$)),
         ('product', pg_temp.difference('SELECT * FROM crm.sales_by_product_month', 'SELECT product_id, month, count(*), sum(quantity), sum(amount) FROM sold GROUP BY 1, 2')),
         ('category', pg_temp.difference('SELECT * FROM crm.sales_by_category_month', 'SELECT category, month, count(*), sum(quantity), sum(amount) FROM sold GROUP BY 1, 2')),
         ('region', pg_temp.difference('SELECT * FROM crm.sales_by_region_month', 'SELECT region, month, count(*), sum(quantity), sum(amount) FROM sold GROUP BY 1, 2')),
         ('customer', pg_temp.difference('SELECT * FROM crm.sales_by_customer_month', 'SELECT customer_id, month, count(*), sum(quantity), sum(amount) FROM sold GROUP BY 1, 2')),
         ('both', pg_temp.difference('SELECT * FROM crm."Regions ""and"" categories"', 'SELECT region, category, count(*), sum(quantity), sum(amount) FROM sold GROUP BY 1, 2')),
         ('everything', pg_temp.difference('SELECT * FROM crm.by_everything', 'SELECT day, month, product_id, category, customer_id, region, owner, currency, workflow, count(*), sum(quantity), sum(amount) FROM sold GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9')),
-        ('status', pg_temp.difference('SELECT * FROM crm.orders_by_status', 'SELECT status, placed_on, count(*), sum(reporting_total) FROM crm.orders GROUP BY 1, 2')),
+        ('status', pg_temp.difference('SELECT * FROM crm.orders_by_status', 'SELECT workflow, status, placed_on, count(*), sum(reporting_total) FROM crm.orders GROUP BY 1, 2, 3')),
         ('orders', pg_temp.difference('SELECT * FROM crm.orders_by_everything', 'SELECT placed_on, date_trunc(''month'', placed_on)::date, customer_id, region, o.owner, currency, workflow, status, count(*), sum(reporting_total) FROM crm.orders o JOIN crm.customers c ON c.id = customer_id GROUP BY 1, 2, 3, 4, 5, 6, 7, 8')),
         ('steps', pg_temp.difference('SELECT * FROM crm.steps_by_day', 'SELECT from_status, to_status, (at AT TIME ZONE time_zone)::date, count(*), coalesce(sum(extract(epoch FROM dwell)), 0) FROM crm.order_events, crm.settings GROUP BY 1, 2, 3')),
         ('steps by everything', pg_temp.difference('SELECT * FROM crm.steps_by_everything', 'SELECT (at AT TIME ZONE time_zone)::date, date_trunc(''month'', (at AT TIME ZONE time_zone)::date)::date, event, from_status, to_status, count(*), coalesce(sum(extract(epoch FROM dwell)), 0) FROM crm.order_events, crm.settings GROUP BY 1, 2, 3, 4, 5'))
     ) AS d (name, n) WHERE n <> 0
-$$;
+$differences$;
 CREATE FUNCTION pg_temp.exact(what text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
     RETURN NEXT is(pg_temp.differences(), NULL, what);
@@ -197,6 +200,24 @@ UPDATE crm.order_events SET at = at - interval '3 days', dwell = interval '1 yea
 DELETE FROM crm.order_events WHERE order_id = 5;
 SELECT pg_temp.exact_and_merged('history that its owner writes');
 
+-- TRUNCATE, which sees no row
+SAVEPOINT s;
+TRUNCATE crm.order_lines;
+SELECT pg_temp.exact('no line is left');
+INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (4, 1, 3);
+SELECT pg_temp.exact_and_merged('and then one');
+TRUNCATE crm.products CASCADE;
+SELECT pg_temp.exact('nor a product');
+INSERT INTO crm.products (id, sku, name, category, price) VALUES (1, 'TEA', 'Green tea', 'other tea', 10);
+INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (4, 1, 3);
+SELECT pg_temp.exact_and_merged('and then another one');
+TRUNCATE crm.order_events;
+SELECT pg_temp.exact('nor an event');
+TRUNCATE crm.orders CASCADE;
+SELECT pg_temp.exact_and_merged('nor an order');
+ROLLBACK TO s;
+SELECT pg_temp.exact_and_merged('they are back');
+
 -- What counts
 UPDATE crm.workflows SET definition = regexp_replace(definition::text, 'class [a-z,]+ booked', 'class shipped,completed booked')::crm_workflow WHERE name = 'order';
 SELECT doesnt_match(definition::text, 'paid[a-z,]* booked', 'paid is not booked any more') FROM crm.workflows WHERE name = 'order';
@@ -271,7 +292,7 @@ SELECT throws_ok($$SELECT crm_rebuild_rollups('x')$$, '42704', 'rollup "x" does 
 
 -- Rights: readers of a view need nothing else; writers need no right on the figures; a trigger on a table of one's own feeds nothing
 SET LOCAL ROLE crm_test_reader;
-SELECT lives_ok('SELECT * FROM crm.sales_by_day, crm.sales_by_category_month', 'a reader of the view');
+SELECT lives_ok('SELECT * FROM crm.sales_by_day, crm.sales_by_month, crm.sales_by_category_month', 'a reader of the view');
 SELECT throws_ok('SELECT * FROM crm.line_changes', '42501', NULL, 'reads nothing else');
 SELECT throws_ok('SELECT crm_merge_rollups()', '42501', NULL, 'and merges nothing');
 RESET ROLE;
@@ -294,6 +315,9 @@ END $$;
 SELECT ok(bool_or(line ~ 'Index.* on sales_by_product_month_cells') AND bool_or(line ~ 'Index Cond:.*product_id = 1')
           AND bool_or(line ~ 'Filter:.*product_id = 1') AND bool_or(line ~ 'Filter:.*month'), 'filters reach the kept sums and the changes')
 FROM pg_temp.plan('SELECT * FROM crm.sales_by_product_month WHERE product_id = 1 AND month = ''2026-01-01''') line;
+SELECT ok(bool_or(line ~ 'Index Cond:.*month >= ') AND bool_or(line ~ 'Index.* on sales_by_customer_month_by_time') AND bool_or(line ~ 'Filter:.*date_trunc.*>= '),
+          'those of a range of months, through a view that is made of them')
+FROM pg_temp.plan('SELECT * FROM crm.sales_by_month WHERE month >= ''2026-01-01''') line;
 SELECT ok(bool_or(line ~ 'Index Cond:.*category = ''tea'''), 'also by category')
 FROM pg_temp.plan('SELECT * FROM crm.sales_by_category_month WHERE category = ''tea''') line;
 

@@ -59,13 +59,14 @@ DECLARE
 BEGIN
     FOREACH pair SLICE 1 IN ARRAY ARRAY[
         ['SELECT * FROM crm.sales_by_day', 'SELECT day, count(*), sum(quantity), sum(amount) FROM storm.sold GROUP BY 1'],
+        ['SELECT * FROM crm.sales_by_month', 'SELECT date_trunc(''month'', o.placed_on)::date, count(DISTINCT o.id), count(DISTINCT o.customer_id) FILTER (WHERE l.order_id IS NOT NULL), count(l.order_id), coalesce(sum(l.quantity), 0), coalesce(sum(round(l.amount * o.exchange_rate, 2)), 0) FROM crm.orders o LEFT JOIN crm.order_lines l ON l.order_id = o.id WHERE o.status IN (SELECT status FROM storm.booked) GROUP BY 1'],
         ['SELECT * FROM crm.sales_by_category_month', 'SELECT category, month, count(*), sum(quantity), sum(amount) FROM storm.sold GROUP BY 1, 2'],
         ['SELECT * FROM crm.sales_by_region_month', 'SELECT region, month, count(*), sum(quantity), sum(amount) FROM storm.sold GROUP BY 1, 2'],
         ['SELECT * FROM crm.sales_by_product_month', 'SELECT product_id, month, count(*), sum(quantity), sum(amount) FROM storm.sold GROUP BY 1, 2'],
         ['SELECT * FROM crm.sales_by_customer_month', 'SELECT customer_id, month, count(*), sum(quantity), sum(amount) FROM storm.sold GROUP BY 1, 2'],
         ['SELECT * FROM crm.regions_and_categories', 'SELECT region, category, count(*), sum(quantity), sum(amount) FROM storm.sold GROUP BY 1, 2'],
         ['SELECT * FROM crm.by_everything', 'SELECT day, product_id, category, customer_id, region, owner, currency, workflow, count(*), sum(quantity), sum(amount) FROM storm.sold GROUP BY 1, 2, 3, 4, 5, 6, 7, 8'],
-        ['SELECT * FROM crm.orders_by_status', 'SELECT status, placed_on, count(*), sum(reporting_total) FROM crm.orders GROUP BY 1, 2'],
+        ['SELECT * FROM crm.orders_by_status', 'SELECT workflow, status, placed_on, count(*), sum(reporting_total) FROM crm.orders GROUP BY 1, 2, 3'],
         ['SELECT * FROM crm.orders_by_region', 'SELECT status, region, date_trunc(''month'', placed_on)::date, o.owner, count(*), sum(reporting_total) FROM crm.orders o JOIN crm.customers c ON c.id = customer_id GROUP BY 1, 2, 3, 4'],
         ['SELECT * FROM crm.steps_by_day', 'SELECT from_status, to_status, (at AT TIME ZONE time_zone)::date, count(*), coalesce(sum(extract(epoch FROM dwell)), 0) FROM crm.order_events, crm.settings GROUP BY 1, 2, 3']]
     LOOP
