@@ -23,7 +23,7 @@ RETURN format('(SELECT * FROM crm.%s_changes c WHERE c.ctid >= %s)', grain, @ext
 -- The SQL behind a rollup. part says which:
 --   tables   the plain query over the tables that the view answers
 --   view     the view: kept sums, what waits, and what is on the move to another category or region
---   merge    what a merge adds to the kept sums (taken_… are what it has taken from the change tables)
+--   merge    what a merge adds to the kept sums; cells are the changes that it has taken, summed up by products and customers
 --   rebuild  kept sums made from scratch, so that they and what waits add up to the tables
 CREATE FUNCTION @extschema@.crm_rollup_query(grain text, dimensions text[], part text, cells text DEFAULT NULL) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -38,6 +38,7 @@ DECLARE
     by_category constant boolean := 'category' = ANY (dimensions);
     by_region   constant boolean := 'region' = ANY (dimensions);
     in_time     constant text := CASE WHEN 'day' = ANY (dimensions) THEN 'day' WHEN 'month' = ANY (dimensions) THEN 'month' END;
+    in_month    constant text := 'date_trunc(''month'', s.day::timestamp)::date';
     facts    text;      -- one row for each line, order or event
     measures text[];
     shown    text;      -- the measures as people read them
@@ -89,10 +90,9 @@ BEGIN
         changes := @extschema@.crm_waiting(grain);
     END IF;
     IF part = 'merge' THEN
-        changes := format('taken_%ss', grain);
+        changes := cells;
         marks := 'taken_dimensions';
-    END IF;
-    IF grain = 'order' THEN
+    ELSIF grain = 'order' THEN
         changes := format($$(SELECT day, customer_id, owner, currency, workflow, status, orders, total FROM %1$s x
         UNION ALL SELECT day, customer_id, owner, currency, workflow, left_status, -orders, -total FROM %1$s x WHERE left_status IS NOT NULL)$$, changes);
     END IF;
@@ -102,7 +102,7 @@ BEGIN
             -- quoted: crm.rollups belongs to somebody, and somebody else may ask for its figures
             name constant text := CASE WHEN dimension IN ('product', 'customer') THEN dimension || '_id' ELSE quote_ident(dimension) END;
             now  constant text := CASE dimension
-                WHEN 'month'    THEN 'date_trunc(''month'', s.day::timestamp)::date'
+                WHEN 'month'    THEN in_month
                 WHEN 'category' THEN 'p.category'
                 WHEN 'region'   THEN 'c.region'
                 ELSE 's.' || name END;
@@ -139,7 +139,7 @@ BEGIN
                       concat_ws(', ', 's.' || in_time, rtrim(names, ', ')));
     END IF;
 
-    arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s', known, added, changes, known_joins)];
+    arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s', replace(known, in_month, 's.month'), added, changes, known_joins)];
     IF part = 'view' THEN
         -- A reader finds nearly all of them known, and does without a join for the others.
         arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s',
@@ -245,19 +245,42 @@ BEGIN
         RETURN 0;
     END IF;
 
-    SELECT $$WITH
-taken_lines AS (DELETE FROM crm.line_changes c WHERE c.ctid >= $1 RETURNING *),
-taken_orders AS (DELETE FROM crm.order_changes c WHERE c.ctid >= $2 RETURNING *),
-taken_events AS (DELETE FROM crm.event_changes c WHERE c.ctid >= $3 RETURNING *),
-taken_dimensions AS (DELETE FROM crm.dimension_changes RETURNING *),
-found AS (
+    -- Many changes are of few products and customers: they are summed up by those first, once for all rollups that can do with the
+    -- same sums, and only then by what is known of them.
+    WITH kept AS (
+        SELECT r.*, format('crm.%I', r.name || '_cells') AS cells,
+               ARRAY(SELECT DISTINCT CASE WHEN d IN ('product', 'category') THEN 'product_id' WHEN d IN ('customer', 'region') THEN 'customer_id' ELSE d END
+                     FROM unnest(r.dimensions) d ORDER BY 1) AS columns
+        FROM crm.rollups r
+    ), sums AS (
+        SELECT k.grain, k.columns, format('%s_sums_%s', k.grain, row_number() OVER (ORDER BY k.grain, k.columns)) AS name FROM kept k GROUP BY 1, 2
+    ), grains AS (
+        SELECT g.grain, g.number, g.measures,
+               ARRAY(SELECT DISTINCT c FROM kept k, unnest(k.columns) c WHERE k.grain = g.grain) || CASE g.grain WHEN 'order' THEN '{left_status}'::text[] END AS columns
+        FROM (VALUES ('line', 1, '{lines,quantity,amount}'::text[]), ('order', 2, '{orders,total}'), ('event', 3, '{events,dwell}')) g (grain, number, measures)
+    ), parts AS (
+        SELECT 1 AS place, format('taken_%1$s AS (DELETE FROM crm.%1$s_changes c WHERE c.ctid >= $%2$s RETURNING %3$s)', g.grain, g.number,
+                   (SELECT string_agg(CASE c WHEN 'month' THEN 'date_trunc(''month'', c.day::timestamp)::date AS month' ELSE 'c.' || c END, ', ')
+                    FROM unnest(g.columns || g.measures) c)) AS part
+        FROM grains g
+    UNION ALL
+        SELECT 2, 'taken_dimensions AS (DELETE FROM crm.dimension_changes RETURNING *)'
+    UNION ALL
+        SELECT 3, format('%s AS (SELECT %s, %s FROM %s s GROUP BY %2$s)', s.name, array_to_string(s.columns, ', '),
+                   (SELECT string_agg(format('@extschema@.crm_sum(s.%1$s) AS %1$s', m), ', ') FROM unnest(g.measures) m),
+                   CASE s.grain WHEN 'order'
+                       THEN format('(SELECT %1$s, orders, total FROM taken_order UNION ALL SELECT %2$s, -orders, -total FROM taken_order WHERE left_status IS NOT NULL)',
+                                   array_to_string(s.columns, ', '), array_to_string(array_replace(s.columns, 'status', 'left_status'), ', '))
+                       ELSE 'taken_' || s.grain END)
+        FROM sums s JOIN grains g USING (grain)
+    UNION ALL
+        SELECT 4, format($$found AS (
     SELECT 'category' AS dimension, p.id, p.category AS value
-    FROM (SELECT product_id AS id FROM taken_lines UNION SELECT id FROM taken_dimensions WHERE dimension = 'category') x
+    FROM (SELECT id FROM taken_dimensions WHERE dimension = 'category'%s) x
     JOIN crm.products p ON p.id = x.id
     UNION ALL
     SELECT 'region', c.id, c.region
-    FROM (SELECT customer_id AS id FROM taken_lines UNION SELECT customer_id FROM taken_orders
-          UNION SELECT id FROM taken_dimensions WHERE dimension = 'region') x
+    FROM (SELECT id FROM taken_dimensions WHERE dimension = 'region'%s) x
     JOIN crm.customers c ON c.id = x.id
 ), known AS (
     INSERT INTO crm.rollup_values
@@ -270,20 +293,21 @@ found AS (
     WHERE (k.dimension, k.id) IN (SELECT dimension, id FROM taken_dimensions)
       AND CASE k.dimension WHEN 'category' THEN NOT EXISTS (SELECT FROM crm.products p WHERE p.id = k.id)
           ELSE NOT EXISTS (SELECT FROM crm.customers c WHERE c.id = k.id) END
-)$$ || coalesce(string_agg(format(E',\nrollup_%s AS (\nINSERT INTO %s AS t\n%s\nON CONFLICT %s DO UPDATE SET %s)',
-            r.number, r.cells, @extschema@.crm_rollup_query(r.grain, r.dimensions, 'merge'), r.keys, r.sets), ''), '') ||
-        E'\nSELECT (SELECT count(*) FROM taken_lines) + (SELECT count(*) FROM taken_orders) + (SELECT count(*) FROM taken_events) + (SELECT count(*) FROM taken_dimensions)'
-    INTO statement
-    FROM (
-        SELECT row_number() OVER (ORDER BY r.name) AS number, format('crm.%I', r.name || '_cells') AS cells, r.grain, r.dimensions,
-               CASE WHEN EXISTS (SELECT FROM pg_constraint c
-                                 WHERE c.conrelid = format('crm.%I', r.name || '_cells')::regclass AND c.conname = r.name || '_are_one')
-                    THEN format('ON CONSTRAINT %I', r.name || '_are_one')
-                    ELSE format('(%s)', @extschema@.crm_rollup_keys(r.dimensions)) END AS keys,
-               CASE r.grain WHEN 'line' THEN 'lines = t.lines + excluded.lines, quantity = t.quantity + excluded.quantity, amount = t.amount + excluded.amount'
-                            WHEN 'order' THEN 'orders = t.orders + excluded.orders, total = t.total + excluded.total'
-                            ELSE 'events = t.events + excluded.events, dwell = t.dwell + excluded.dwell' END AS sets
-        FROM crm.rollups r) r;
+)$$,
+            (SELECT string_agg(' UNION SELECT product_id FROM ' || s.name, '') FROM sums s WHERE EXISTS (SELECT FROM kept k WHERE (k.grain, k.columns) = (s.grain, s.columns) AND 'category' = ANY (k.dimensions))),
+            (SELECT string_agg(' UNION SELECT customer_id FROM ' || s.name, '') FROM sums s WHERE EXISTS (SELECT FROM kept k WHERE (k.grain, k.columns) = (s.grain, s.columns) AND 'region' = ANY (k.dimensions))))
+    UNION ALL
+        SELECT 5, format(E'rollup_%s AS (\nINSERT INTO %s AS t\n%s\nON CONFLICT %s DO UPDATE SET %s)', row_number() OVER (ORDER BY k.name), k.cells,
+                   @extschema@.crm_rollup_query(k.grain, k.dimensions, 'merge', s.name),
+                   CASE WHEN EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = k.cells::regclass AND c.conname = k.name || '_are_one')
+                        THEN format('ON CONSTRAINT %I', k.name || '_are_one')
+                        ELSE format('(%s)', @extschema@.crm_rollup_keys(k.dimensions)) END,
+                   (SELECT string_agg(format('%1$s = t.%1$s + excluded.%1$s', m), ', ') FROM unnest(g.measures) m))
+        FROM kept k JOIN sums s USING (grain, columns) JOIN grains g USING (grain)
+    )
+    SELECT E'WITH\n' || string_agg(p.part, E',\n' ORDER BY p.place)
+        || E'\nSELECT (SELECT count(*) FROM taken_line) + (SELECT count(*) FROM taken_order) + (SELECT count(*) FROM taken_event) + (SELECT count(*) FROM taken_dimensions)'
+    INTO statement FROM parts p;
     EXECUTE statement INTO merged
     USING format('(%s,0)', first.line)::tid, format('(%s,0)', first."order")::tid, format('(%s,0)', first.event)::tid;
     IF merged = 0 THEN
