@@ -249,11 +249,11 @@ BEGIN
     -- same sums, and only then by what is known of them.
     WITH kept AS (
         SELECT r.*, format('crm.%I', r.name || '_cells') AS cells,
-               ARRAY(SELECT DISTINCT CASE WHEN d IN ('product', 'category') THEN 'product_id' WHEN d IN ('customer', 'region') THEN 'customer_id' ELSE d END
+               ARRAY(SELECT DISTINCT CASE WHEN d IN ('product', 'category') THEN 'product_id' WHEN d IN ('customer', 'region') THEN 'customer_id' ELSE quote_ident(d) END
                      FROM unnest(r.dimensions) d ORDER BY 1) AS columns
         FROM crm.rollups r
     ), sums AS (
-        SELECT k.grain, k.columns, format('%s_sums_%s', k.grain, row_number() OVER (ORDER BY k.grain, k.columns)) AS name FROM kept k GROUP BY 1, 2
+        SELECT k.grain, k.columns, format('sums_%s', row_number() OVER (ORDER BY k.grain, k.columns)) AS name FROM kept k GROUP BY 1, 2
     ), grains AS (
         SELECT g.grain, g.number, g.measures,
                ARRAY(SELECT DISTINCT c FROM kept k, unnest(k.columns) c WHERE k.grain = g.grain) || CASE g.grain WHEN 'order' THEN '{left_status}'::text[] END AS columns
