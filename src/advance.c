@@ -142,20 +142,14 @@ has_rights(Relation rel, const Door *door)
 		  pg_attribute_aclcheck(relid, door->key, role, ACL_SELECT) == ACLCHECK_OK));
 }
 
-/*
- * Whether the statement would do nothing but update the row that is newest: no
- * snapshot to respect, no policy, no right missing (the statement finds the words
- * for that), nothing on the table that only a statement sets off.
- */
-static bool
-can_update_directly(Relation rel, const Door *door)
+bool
+crm_can_update_directly(Relation rel, const Door *door)
 {
 	return door->plain_update && !IsolationUsesXactSnapshot() && has_rights(rel, door);
 }
 
-/* The same update without a statement; returns the number of rows. */
-static uint64
-update_directly(Relation rel, const Door *door, CrmStep *step)
+uint64
+crm_update_directly(Relation rel, const Door *door, const CrmStep *steps, int n)
 {
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *info = makeNode(ResultRelInfo);
@@ -169,33 +163,36 @@ update_directly(Relation rel, const Door *door, CrmStep *step)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	estate->es_snapshot = GetActiveSnapshot();
 	estate->es_output_cid = GetCurrentCommandId(true);
-	if (crm_row_lock(rel, door, step->key, estate, old))
+	/* 0: there is no range table that it could be in */
+	InitResultRelInfo(info, rel, 0, NULL, 0);
+	ExecOpenIndices(info, false);
+	/* where triggers look for it */
+	estate->es_opened_result_relations = list_make1(info);
+
+	/*
+	 * PostgreSQL reads and compiles all CHECK constraints for each statement, a
+	 * fifth of the work of a step. An empty expression is one that holds.
+	 */
+	if (!door->steps_need_checks && RelationGetDescr(rel)->constr != NULL)
+		crm_check_exprs(info) = palloc0(sizeof(ExprState *) *
+										(RelationGetDescr(rel)->constr->num_check + 1));
+	crm_epq_init(&epq, estate);
+	AfterTriggerBeginQuery();
+	for (int i = 0; i < n; i++)
 	{
-		/* 0: there is no range table that it could be in */
-		InitResultRelInfo(info, rel, 0, NULL, 0);
-		ExecOpenIndices(info, false);
-		/* where triggers look for it */
-		estate->es_opened_result_relations = list_make1(info);
-
-		/*
-		 * PostgreSQL reads and compiles all CHECK constraints for each statement, a
-		 * fifth of the work of a step. An empty expression is one that holds.
-		 */
-		if (!door->steps_need_checks && RelationGetDescr(rel)->constr != NULL)
-			crm_check_exprs(info) = palloc0(sizeof(ExprState *) *
-											(RelationGetDescr(rel)->constr->num_check + 1));
-		crm_epq_init(&epq, estate);
-
+		CHECK_FOR_INTERRUPTS();
+		ResetPerTupleExprContext(estate);
+		if (!crm_row_lock(rel, door, steps[i].key, estate, old))
+			continue;
 		ExecCopySlot(new, old);
-		AfterTriggerBeginQuery();
 		ExecSimpleRelationUpdate(info, estate, &epq, old, new);
-		AfterTriggerEndQuery(estate);
 		/* the new row lies elsewhere, unless a trigger has suppressed it */
-		nrows = ItemPointerEquals(&old->tts_tid, &new->tts_tid) ? 0 : 1;
-
-		EvalPlanQualEnd(&epq);
-		ExecCloseIndices(info);
+		if (!ItemPointerEquals(&old->tts_tid, &new->tts_tid))
+			nrows++;
 	}
+	AfterTriggerEndQuery(estate);
+	EvalPlanQualEnd(&epq);
+	ExecCloseIndices(info);
 	ExecResetTupleTable(estate->es_tupleTable, false);
 	FreeExecutorState(estate);
 	PopActiveSnapshot();
@@ -212,6 +209,16 @@ crm_refuse_suppressed(const Door *door, Datum key)
 			 errdetail("Another BEFORE trigger or a rule of table %s has suppressed the update.",
 					   crm_table_name(door)),
 			 errhint("Look at the triggers and rules of the table; a trigger that returns NULL suppresses a row.")));
+}
+
+void
+crm_refuse_without_trigger(const Door *door)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the workflow trigger of table %s did not fire", crm_table_name(door)),
+			 errdetail("It is disabled, or session_replication_role is set."),
+			 errhint("ALTER TABLE %s ENABLE TRIGGER ALL enables it.", crm_table_name(door))));
 }
 
 static void
@@ -248,8 +255,8 @@ crm_advance_row(Relation rel, const Door *door, CrmStep *step)
 	PG_TRY();
 	{
 		crm_current_step = step;
-		nrows = can_update_directly(rel, door) ?
-			update_directly(rel, door, step) : update_by_statement(rel, door, step);
+		nrows = crm_can_update_directly(rel, door) ?
+			crm_update_directly(rel, door, step, 1) : update_by_statement(rel, door, step);
 	}
 	PG_FINALLY();
 	{
@@ -262,11 +269,7 @@ crm_advance_row(Relation rel, const Door *door, CrmStep *step)
 	if (nrows == 0)
 		refuse_missing(rel, door, step);
 	if (!step->resolved)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the workflow trigger of table %s did not fire", crm_table_name(door)),
-				 errdetail("It is disabled, or session_replication_role is set."),
-				 errhint("ALTER TABLE %s ENABLE TRIGGER ALL enables it.", crm_table_name(door))));
+		crm_refuse_without_trigger(door);
 }
 
 /* crm_advance() and crm_advance_order(): the same call, with a table and without. */

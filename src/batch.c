@@ -2,11 +2,11 @@
  * batch.c
  *		crm_advance_orders(): the same step of many orders.
  *
- * Two statements for all of them: one locks the orders in order of their ids, so
- * that two batches never wait for each other in a circle, one updates them. What
- * the workflow refuses, the BEFORE trigger leaves as it is and notes down. Should
- * an order raise an error (a guard that divides by zero, a trigger of the user's),
- * all is undone and they are taken one by one, each in a subtransaction.
+ * They are locked and updated in order of their ids, so that two batches never wait
+ * for each other in a circle: directly, or where only a statement would do, by two
+ * for all of them. What the workflow refuses, the BEFORE trigger leaves as it is and
+ * notes down. Should an order raise an error (a guard that divides by zero, a trigger
+ * of the user's), all is undone and they are taken one by one, each in a subtransaction.
  */
 #include "crm.h"
 
@@ -23,6 +23,7 @@
 #include "advance.h"
 #include "attempt.h"
 #include "catalog.h"
+#include "changes.h"
 #include "door.h"
 #include "target.h"
 
@@ -71,16 +72,20 @@ sort_ids(ArrayType *array, Datum **ids)
 	return kept;
 }
 
-static void
+/* Returns the number of rows. */
+static uint64
 run(const char *sql, Datum ids, int expected)
 {
 	Oid			types[1] = {INT8ARRAYOID};
 	Datum		values[1] = {ids};
+	uint64		nrows;
 
 	SPI_connect();
 	if (SPI_execute_with_args(sql, 1, types, values, NULL, false, 0) != expected)
 		elog(ERROR, "unexpected result of: %s", sql);
+	nrows = SPI_processed;
 	SPI_finish();
+	return nrows;
 }
 
 static void
@@ -93,24 +98,45 @@ lock_rows(Relation rel, const Door *door, Datum ids)
 		ids, SPI_OK_SELECT);
 }
 
-static void
-update_rows(Relation rel, const Door *door, Datum ids, CrmStep *steps, int n)
+static uint64
+update_by_statement(Relation rel, const Door *door, Datum ids)
 {
 	char	   *status = pstrdup(quote_identifier(NameStr(door->status_name)));
+
+	return run(psprintf("UPDATE %s SET %s = %s WHERE %s OPERATOR(pg_catalog.=) ANY ($1)",
+						crm_relation_name(rel), status, status, quote_identifier(NameStr(door->key_name))),
+			   ids, SPI_OK_UPDATE);
+}
+
+typedef struct Batch
+{
+	Relation	rel;
+	const Door *door;
+	bool		directly;
+	Datum		ids;			/* bigint[] */
+	CrmStep    *steps;
+	int			n;
+	uint64		nrows;			/* that were updated */
+	CrmStep    *current;		/* when they are taken one by one */
+} Batch;
+
+static void
+update_rows(void *arg)
+{
+	Batch	   *batch = arg;
 	CrmStep		head = {0};
 
-	head.relid = door->root_relid;
-	head.batch = steps;
-	head.nbatch = n;
+	head.relid = batch->door->root_relid;
+	head.batch = batch->steps;
+	head.nbatch = batch->n;
 	head.outer = crm_current_step;
 	head.trigger_depth = crm_trigger_depth() + 1;
 	PG_TRY();
 	{
 		crm_current_step = &head;
-		run(psprintf("UPDATE %s SET %s = %s WHERE %s OPERATOR(pg_catalog.=) ANY ($1)",
-					 crm_relation_name(rel), status, status,
-					 quote_identifier(NameStr(door->key_name))),
-			ids, SPI_OK_UPDATE);
+		batch->nrows = batch->directly ?
+			crm_update_directly(batch->rel, batch->door, batch->steps, batch->n) :
+			update_by_statement(batch->rel, batch->door, batch->ids);
 	}
 	PG_FINALLY();
 	{
@@ -119,25 +145,23 @@ update_rows(Relation rel, const Door *door, Datum ids, CrmStep *steps, int n)
 	PG_END_TRY();
 }
 
-typedef struct Batch
-{
-	Relation	rel;
-	const Door *door;
-	Datum		ids;			/* bigint[] */
-	CrmStep    *steps;
-	int			n;
-	CrmStep    *current;		/* when they are taken one by one */
-} Batch;
-
 static void
 take_all(void *arg)
 {
 	Batch	   *batch = arg;
+	uint64		nresolved = 0;
 
-	update_rows(batch->rel, batch->door, batch->ids, batch->steps, batch->n);
+	crm_hold_changes(update_rows, batch);
 	for (int i = 0; i < batch->n; i++)
-		if (batch->steps[i].resolved && !batch->steps[i].recorded)
+	{
+		if (!batch->steps[i].resolved)
+			continue;
+		if (!batch->steps[i].recorded)
 			crm_refuse_suppressed(batch->door, batch->steps[i].key);
+		nresolved++;
+	}
+	if (batch->nrows > nresolved)
+		crm_refuse_without_trigger(batch->door);
 }
 
 static void
@@ -239,8 +263,10 @@ crm_advance_orders(PG_FUNCTION_ARGS)
 		step->in_batch = true;
 	}
 
+	batch.directly = crm_can_update_directly(batch.rel, batch.door);
 	/* outside of any subtransaction: who lacks a right hears of it, as for one order */
-	lock_rows(batch.rel, batch.door, batch.ids);
+	if (!batch.directly)
+		lock_rows(batch.rel, batch.door, batch.ids);
 	if (crm_attempt(take_all, &batch) != NULL)
 		take_one_by_one(&batch);
 	table_close(batch.rel, NoLock);

@@ -15,6 +15,8 @@
  * which he gives back as soon as his row is written. A merge takes the same lock
  * exclusively, for no longer than it takes to get it: whoever writes afterwards has
  * seen the end as the merge has, or a later one.
+ *
+ * A batch of steps holds its rows back and writes them page by page.
  */
 #include "crm.h"
 
@@ -22,6 +24,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -30,12 +33,14 @@
 #include "access/transam.h"
 #include "storage/procarray.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
 #include "catalog.h"
 #include "changes.h"
+#include "door.h"
 #include "merge_worker.h"
 
 PG_FUNCTION_INFO_V1(crm_first_waiting_page);
@@ -45,6 +50,9 @@ PG_FUNCTION_INFO_V1(crm_is_seen_by_all);
 
 /* About so many changes lie on a page */
 #define ROWS_OF_PAGE 100
+
+/* So many rows of a table are held back at most */
+#define MAX_HELD 500
 
 typedef struct ChangeTable
 {
@@ -57,6 +65,9 @@ typedef struct ChangeTable
 	}			columns[MAX_COLUMNS];
 	Oid			relid;			/* whose columns are: */
 	AttrNumber	numbers[MAX_COLUMNS];
+	/* what a batch holds back */
+	TupleTableSlot **held;		/* NULL if nothing has been yet */
+	int			nheld;
 } ChangeTable;
 
 static ChangeTable line_changes = {"line_changes", 9, {
@@ -107,16 +118,17 @@ find_columns(ChangeTable *table, Relation rel)
 	table->relid = RelationGetRelid(rel);
 }
 
-static void
-append(ChangeTable *table, const Datum *values, const bool *nulls)
-{
-	Relation	rel = table_open(crm_table_oid(table->name), RowExclusiveLock);
-	TupleTableSlot *slot;
-	BlockNumber pages;
+/* The subtransaction whose changes are held back, and where */
+static SubTransactionId holder = InvalidSubTransactionId;
+static MemoryContext held_context;
 
-	if (table->relid != RelationGetRelid(rel))
-		find_columns(table, rel);
-	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
+/* Events of a batch are alike; those are one change. */
+static EventChange held_event;
+static bool has_held_event = false;
+
+static void
+fill(const ChangeTable *table, TupleTableSlot *slot, const Datum *values, const bool *nulls)
+{
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
 	for (int i = 0; i < table->ncolumns; i++)
@@ -125,6 +137,25 @@ append(ChangeTable *table, const Datum *values, const bool *nulls)
 		slot->tts_isnull[table->numbers[i] - 1] = nulls[i];
 	}
 	ExecStoreVirtualTuple(slot);
+}
+
+/* Whoever is the first on each so-and-so-many-th page calls for a merge; most steps write to two tables. */
+static void
+want_merge_after(TupleTableSlot **slots, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (ItemPointerGetOffsetNumber(&slots[i]->tts_tid) == FirstOffsetNumber &&
+			(ItemPointerGetBlockNumber(&slots[i]->tts_tid) + 1) % (crm_merge_threshold / 2 / ROWS_OF_PAGE) == 0)
+		{
+			crm_want_merge();
+			return;
+		}
+}
+
+static void
+write_rows(Relation rel, TupleTableSlot **slots, int n)
+{
+	BlockNumber pages;
 
 	/*
 	 * Readers' scans of a range of pages leave no predicate locks behind; that of crm.merge_state,
@@ -141,13 +172,75 @@ append(ChangeTable *table, const Datum *values, const bool *nulls)
 	LockPage(rel, 0, ShareLock);
 	pages = RelationGetNumberOfBlocks(rel);
 	RelationSetTargetBlock(rel, pages == 0 ? InvalidBlockNumber : pages - 1);
-	table_tuple_insert(rel, slot, GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, NULL);
+	if (n == 1)
+		table_tuple_insert(rel, slots[0], GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, NULL);
+	else
+		table_multi_insert(rel, slots, n, GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, NULL);
 	UnlockPage(rel, 0, ShareLock);
+	want_merge_after(slots, n);
+}
 
-	/* whoever is the first on each so-and-so-many-th page; most steps write to two tables */
-	if (ItemPointerGetOffsetNumber(&slot->tts_tid) == FirstOffsetNumber &&
-		(ItemPointerGetBlockNumber(&slot->tts_tid) + 1) % (crm_merge_threshold / 2 / ROWS_OF_PAGE) == 0)
-		crm_want_merge();
+static void
+write_held(ChangeTable *table)
+{
+	Relation	rel;
+
+	if (table->nheld == 0)
+		return;
+	rel = table_open(crm_table_oid(table->name), RowExclusiveLock);
+	if (!equalTupleDescs(RelationGetDescr(rel), table->held[0]->tts_tupleDescriptor))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("change table %s was altered while it was written to", crm_relation_name(rel)),
+				 errhint("Look for a trigger that does so.")));
+	write_rows(rel, table->held, table->nheld);
+	table->nheld = 0;
+	table_close(rel, NoLock);
+}
+
+/* The next row to be held back, empty */
+static TupleTableSlot *
+next_held(ChangeTable *table)
+{
+	if (table->held == NULL)
+	{
+		Relation	rel = table_open(crm_table_oid(table->name), RowExclusiveLock);
+		MemoryContext caller = MemoryContextSwitchTo(held_context);
+		TupleDesc	desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+
+		find_columns(table, rel);
+		table->held = palloc(sizeof(TupleTableSlot *) * MAX_HELD);
+		for (int i = 0; i < MAX_HELD; i++)
+			table->held[i] = MakeTupleTableSlot(desc, &TTSOpsHeapTuple);
+		MemoryContextSwitchTo(caller);
+		/* the lock stays until the end of the transaction */
+		table_close(rel, NoLock);
+	}
+	else if (table->nheld == MAX_HELD)
+		write_held(table);
+	return table->held[table->nheld++];
+}
+
+static void
+append(ChangeTable *table, const Datum *values, const bool *nulls)
+{
+	Relation	rel;
+	TupleTableSlot *slot;
+
+	/* what a subtransaction within has to tell goes with it should it roll back */
+	if (holder != InvalidSubTransactionId && holder == GetCurrentSubTransactionId())
+	{
+		slot = next_held(table);
+		fill(table, slot, values, nulls);
+		ExecMaterializeSlot(slot);
+		return;
+	}
+	rel = table_open(crm_table_oid(table->name), RowExclusiveLock);
+	if (table->relid != RelationGetRelid(rel))
+		find_columns(table, rel);
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
+	fill(table, slot, values, nulls);
+	write_rows(rel, &slot, 1);
 	ExecDropSingleTupleTableSlot(slot);
 	/* the lock stays until the end of the transaction */
 	table_close(rel, NoLock);
@@ -196,8 +289,8 @@ crm_append_order_change(const OrderChange *change)
 	append(&order_changes, values, nulls);
 }
 
-void
-crm_append_event_change(const EventChange *change)
+static void
+append_event_change(const EventChange *change)
 {
 	Datum		values[MAX_COLUMNS];
 	bool		nulls[MAX_COLUMNS] = {false};
@@ -211,6 +304,53 @@ crm_append_event_change(const EventChange *change)
 	append(&event_changes, values, nulls);
 }
 
+static bool
+same(const text *a, const text *b)
+{
+	return a == NULL || b == NULL ? a == b : crm_same_text(a, b);
+}
+
+static text *
+copy(text *value)
+{
+	return value == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(value));
+}
+
+/* Add it to the one that is held back, or hold it back in its place. */
+static void
+hold_event(const EventChange *change)
+{
+	MemoryContext caller;
+	int64		dwell;
+
+	if (has_held_event && held_event.day == change->day && same(held_event.event, change->event) &&
+		same(held_event.from_status, change->from_status) && same(held_event.to_status, change->to_status) &&
+		!pg_add_s64_overflow(held_event.dwell, change->dwell, &dwell))
+	{
+		held_event.events += change->events;
+		held_event.dwell = dwell;
+		return;
+	}
+	if (has_held_event)
+		append_event_change(&held_event);
+	has_held_event = true;
+	caller = MemoryContextSwitchTo(held_context);
+	held_event = *change;
+	held_event.event = copy(change->event);
+	held_event.from_status = copy(change->from_status);
+	held_event.to_status = copy(change->to_status);
+	MemoryContextSwitchTo(caller);
+}
+
+void
+crm_append_event_change(const EventChange *change)
+{
+	if (holder != InvalidSubTransactionId && holder == GetCurrentSubTransactionId())
+		hold_event(change);
+	else
+		append_event_change(change);
+}
+
 void
 crm_append_dimension_change(const char *dimension, int64 id)
 {
@@ -218,6 +358,39 @@ crm_append_dimension_change(const char *dimension, int64 id)
 	bool		nulls[MAX_COLUMNS] = {false};
 
 	append(&dimension_changes, values, nulls);
+}
+
+void
+crm_hold_changes(void (*action) (void *), void *arg)
+{
+	/* one within another is in a subtransaction of its own */
+	if (holder != InvalidSubTransactionId)
+	{
+		action(arg);
+		return;
+	}
+	held_context = AllocSetContextCreate(CurrentMemoryContext, "crm held changes", ALLOCSET_DEFAULT_SIZES);
+	holder = GetCurrentSubTransactionId();
+	PG_TRY();
+	{
+		action(arg);
+		if (has_held_event)
+			append_event_change(&held_event);
+		for (int i = 0; i < lengthof(tables); i++)
+			write_held(tables[i]);
+	}
+	PG_FINALLY();
+	{
+		holder = InvalidSubTransactionId;
+		has_held_event = false;
+		for (int i = 0; i < lengthof(tables); i++)
+		{
+			tables[i]->held = NULL;
+			tables[i]->nheld = 0;
+		}
+		MemoryContextDelete(held_context);
+	}
+	PG_END_TRY();
 }
 
 /* The last page below this one that has rows on it, so that a crash does not lose it; else first */

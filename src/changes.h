@@ -55,6 +55,12 @@ extern void crm_append_event_change(const EventChange *change);
 /* A product is in another category, a customer in another region */
 extern void crm_append_dimension_change(const char *dimension, int64 id);
 
+/*
+ * Do something in this subtransaction, and write down only then, many at once, what it changes.
+ * For what is one statement to others, who see none of it or all.
+ */
+extern void crm_hold_changes(void (*action) (void *), void *arg);
+
 extern void crm_changes_init(void);
 
 #endif							/* CRM_CHANGES_H */

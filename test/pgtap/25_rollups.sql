@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(112);
+SELECT plan(116);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -135,6 +135,30 @@ UPDATE crm.orders SET status = 'paid' WHERE id % 2 = 0 AND id > 100;
 SELECT pg_temp.exact_and_merged('one statement, many orders');
 SELECT count(*) FROM crm_advance_orders((SELECT array_agg(id) FROM crm.orders WHERE id > 100), 'pay');
 SELECT pg_temp.exact('a batch of steps');
+-- What a batch holds back: more than it holds at once, with steps of two kinds, orders that are refused, and a trigger that steps
+-- other orders, also in subtransactions that roll back
+INSERT INTO crm.orders (id, customer_id, status, placed_at)
+SELECT n, 1 + n % 4, CASE n % 3 WHEN 0 THEN 'pending' ELSE 'submitted' END, timestamptz '2026-04-01Z' + n * interval '5 minutes' FROM generate_series(1001, 2800) n;
+INSERT INTO crm.order_lines (order_id, product_id, quantity) SELECT n, 1 + n % 4, 1 + n % 7 FROM generate_series(1001, 2800) n;
+CREATE FUNCTION pg_temp.meddle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.id % 300 = 1 THEN
+        BEGIN
+            PERFORM crm_advance_orders(ARRAY[NEW.id + 2], 'submit');
+            INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (300, 1, 1);
+            RAISE EXCEPTION 'no';
+        EXCEPTION WHEN raise_exception THEN
+            PERFORM crm_advance_order(NEW.id + 2, 'cancel');
+        END;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER z AFTER UPDATE ON crm.orders FOR EACH ROW WHEN (NEW.status = 'paid') EXECUTE FUNCTION pg_temp.meddle();
+SELECT results_eq('SELECT outcome, count(*) FROM crm_advance_orders((SELECT array_agg(id) FROM crm.orders WHERE id > 1000), ''pay'') GROUP BY 1 ORDER BY 1',
+    $$VALUES ('advanced', 1200::bigint), ('refused', 600)$$, 'a large batch');
+SELECT pg_temp.exact_and_merged('of which all is told, and not more');
+SELECT is((SELECT count(*) FROM crm.order_events WHERE event = 'cancel' AND order_id > 1000), 6::bigint, 'with what a trigger has done');
+DROP TRIGGER z ON crm.orders;
 WITH line AS (INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity) VALUES (101, 50, 1, 10) RETURNING order_id)
 UPDATE crm.orders SET status = 'refunded' WHERE id = 102;
 SELECT pg_temp.exact('a line and a step of another order in one command');
