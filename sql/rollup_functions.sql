@@ -20,6 +20,15 @@ CREATE FUNCTION @extschema@.crm_waiting(grain text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 RETURN format('(SELECT * FROM crm.%s_changes c WHERE c.ctid >= %s)', grain, @extschema@.crm_waiting_from(grain));
 
+-- Where the kept sums of a rollup lie: all that a snapshot shows are of one generation, and none is on an earlier page. So a
+-- reader finds them, by an index or without, past what is dead and stays only because somebody holds an old snapshot.
+CREATE FUNCTION @extschema@.crm_kept(rollup text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+RETURN format($$(SELECT * FROM %1$s k WHERE k.generation = (SELECT r.generation FROM crm.rollups r WHERE r.name = %2$L)
+        AND k.ctid >= coalesce((SELECT format('(%%s,0)', r.first_page)::tid FROM crm.rollups r
+            WHERE r.name = %2$L AND r.written_by::xid = r.xmin AND r.file = pg_relation_filenode(%3$L)), '(0,0)'))$$,
+    format('crm.%I', rollup || '_cells'), rollup, format('crm.%I', rollup || '_cells'));
+
 -- The SQL behind a rollup. part says which:
 --   tables   the plain query over the tables that the view answers
 --   view     the view: kept sums, what waits, and what is on the move to another category or region
@@ -139,16 +148,16 @@ BEGIN
                       concat_ws(', ', 's.' || in_time, rtrim(names, ', ')));
     END IF;
 
-    arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s', replace(known, in_month, 's.month'), added, changes, known_joins)];
-    IF part = 'view' THEN
-        -- A reader finds nearly all of them known, and does without a join for the others.
-        arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s',
-            replace(replace(known, 'THEN p.category', 'THEN (SELECT p.category FROM crm.products p WHERE p.id = s.product_id)'),
-                    'THEN c.region', 'THEN (SELECT c.region FROM crm.customers c WHERE c.id = s.customer_id)'),
-            added, changes, CASE WHEN by_category THEN known_products ELSE '' END || CASE WHEN by_region THEN known_customers ELSE '' END)];
-    END IF;
-    -- What has moved is few, and found by its products and customers. (OFFSET 0: row by row, never by
-    -- reading all lines, whatever the planner thinks of an empty change table.)
+    -- What has changed is little beside all products and customers, so they are looked up (OFFSET 0: never read as a whole,
+    -- whatever the planner thinks of a change table); nearly all are known.
+    arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s',
+        replace(replace(CASE part WHEN 'merge' THEN replace(known, in_month, 's.month') ELSE known END,
+                        'THEN p.category', 'THEN (SELECT p.category FROM crm.products p WHERE p.id = s.product_id)'),
+                'THEN c.region', 'THEN (SELECT c.region FROM crm.customers c WHERE c.id = s.customer_id)'),
+        added, changes,
+        CASE WHEN by_category THEN E'\n    LEFT JOIN LATERAL (SELECT k.id, k.value FROM crm.rollup_values k WHERE k.dimension = ''category'' AND k.id = s.product_id OFFSET 0) kp ON true' ELSE '' END
+        || CASE WHEN by_region THEN E'\n    LEFT JOIN LATERAL (SELECT k.id, k.value FROM crm.rollup_values k WHERE k.dimension = ''region'' AND k.id = s.customer_id OFFSET 0) kc ON true' ELSE '' END)];
+    -- So is what has moved, found by its products and customers.
     IF by_category THEN
         arms := arms || format(E'    SELECT %s%s\n    FROM (SELECT DISTINCT d.id FROM %s d WHERE d.dimension = ''category'') m\n    CROSS JOIN LATERAL (SELECT f.* FROM (%s) f WHERE f.product_id = m.id OFFSET 0) s\n    CROSS JOIN (VALUES (-1), (1)) v (sign)%s',
                                moved, signed, marks, facts, known_joins);
@@ -224,6 +233,43 @@ BEGIN
 END
 $crm_empty_changes$;
 
+-- Says where the sums of a rollup lie, after some were written: lowest is the first place of those. Each merge leaves dead
+-- rows behind. If a snapshot keeps them from being used again and they are several times as many as the sums, the sums move
+-- behind them, into a new generation. (100 sums lie on a page or so.)
+CREATE FUNCTION @extschema@.crm_keep_place(rollup text, lowest tid) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $crm_keep_place$
+#variable_conflict use_variable
+DECLARE
+    cells   constant text := format('crm.%I', rollup || '_cells');
+    file    constant oid := pg_relation_filenode(cells);
+    pages   constant bigint := pg_relation_size(cells) / current_setting('block_size')::bigint;
+    columns text;
+    kept    record;
+    page    bigint;
+    moved   bigint;
+BEGIN
+    SELECT r.*, CASE WHEN r.written_by::xid = r.xmin AND r.file = file THEN r.first_page ELSE 0 END AS known_page
+    INTO kept FROM crm.rollups r WHERE r.name = rollup;
+    page := least(kept.known_page, (lowest::text::point)[0]::bigint);
+    IF pages - page > kept.sums / 20 + 32 THEN
+        SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
+        FROM pg_attribute a WHERE a.attrelid = cells::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'generation';
+        EXECUTE format('WITH gone AS (DELETE FROM %1$s c WHERE c.ctid >= $1 RETURNING %2$s),
+                             came AS (INSERT INTO %1$s (%2$s, generation) SELECT %2$s, $2 FROM gone WHERE %3$s%4$s RETURNING ctid)
+                        SELECT count(*), (min(ctid)::text::point)[0]::bigint FROM came', cells, columns,
+                       CASE kept.grain WHEN 'line' THEN '(lines, quantity, amount) <> (0, 0, 0)' WHEN 'order' THEN '(orders, total) <> (0, 0)' ELSE '(events, dwell) <> (0, 0)' END,
+                       -- those of a month lie together
+                       (SELECT ' ORDER BY ' || string_agg(d, ', ') FROM unnest('{day,month}'::text[]) d WHERE d = ANY (kept.dimensions)))
+        INTO moved, page USING format('(%s,0)', page)::tid, kept.generation + 1;
+        UPDATE crm.rollups r SET generation = kept.generation + 1, sums = moved, first_page = coalesce(page, 0), file = file, written_by = pg_current_xact_id()
+        WHERE r.name = rollup;
+    ELSIF page < kept.known_page THEN
+        UPDATE crm.rollups r SET first_page = page, written_by = pg_current_xact_id() WHERE r.name = rollup;
+    END IF;
+END
+$crm_keep_place$;
+
 -- In one statement, so with one snapshot: whoever sees the changes gone sees the sums that they are in. Then everybody is
 -- told from which page on something waits. at_least: only if about so many wait (they are not counted, but their pages).
 CREATE FUNCTION @extschema@.crm_merge_rollups(at_least bigint DEFAULT 0) RETURNS bigint
@@ -234,6 +280,7 @@ DECLARE
     first     record;
     statement text;
     merged    bigint;
+    written   tid[];
 BEGIN
     PERFORM @extschema@.crm_lock_rollups();
     SELECT coalesce(max(m.line_page) FILTER (WHERE m.line_file = pg_relation_filenode('crm.line_changes')), 0) AS line,
@@ -248,7 +295,7 @@ BEGIN
     -- Many changes are of few products and customers: they are summed up by those first, once for all rollups that can do with the
     -- same sums, and only then by what is known of them.
     WITH kept AS (
-        SELECT r.*, format('crm.%I', r.name || '_cells') AS cells,
+        SELECT r.*, format('crm.%I', r.name || '_cells') AS cells, format('written_%s', row_number() OVER (ORDER BY r.name)) AS written,
                ARRAY(SELECT DISTINCT CASE WHEN d IN ('product', 'category') THEN 'product_id' WHEN d IN ('customer', 'region') THEN 'customer_id' ELSE quote_ident(d) END
                      FROM unnest(r.dimensions) d ORDER BY 1) AS columns
         FROM crm.rollups r
@@ -277,38 +324,42 @@ BEGIN
         SELECT 4, format($$found AS (
     SELECT 'category' AS dimension, p.id, p.category AS value
     FROM (SELECT id FROM taken_dimensions WHERE dimension = 'category'%s) x
-    JOIN crm.products p ON p.id = x.id
+    CROSS JOIN LATERAL (SELECT q.id, q.category FROM crm.products q WHERE q.id = x.id OFFSET 0) p
     UNION ALL
     SELECT 'region', c.id, c.region
     FROM (SELECT id FROM taken_dimensions WHERE dimension = 'region'%s) x
-    JOIN crm.customers c ON c.id = x.id
+    CROSS JOIN LATERAL (SELECT q.id, q.region FROM crm.customers q WHERE q.id = x.id OFFSET 0) c
 ), known AS (
     INSERT INTO crm.rollup_values
     SELECT f.dimension, f.id, f.value
-    FROM found f LEFT JOIN crm.rollup_values k ON k.dimension = f.dimension AND k.id = f.id
+    FROM found f
+    LEFT JOIN LATERAL (SELECT v.id, v.value FROM crm.rollup_values v WHERE v.dimension = f.dimension AND v.id = f.id OFFSET 0) k ON true
     WHERE k.id IS NULL OR k.value IS DISTINCT FROM f.value
     ON CONFLICT (dimension, id) DO UPDATE SET value = excluded.value
 ), forgotten AS (
     DELETE FROM crm.rollup_values k
-    WHERE (k.dimension, k.id) IN (SELECT dimension, id FROM taken_dimensions)
-      AND CASE k.dimension WHEN 'category' THEN NOT EXISTS (SELECT FROM crm.products p WHERE p.id = k.id)
-          ELSE NOT EXISTS (SELECT FROM crm.customers c WHERE c.id = k.id) END
+    WHERE k.ctid = ANY (ARRAY(
+        SELECT v.ctid FROM taken_dimensions d
+        CROSS JOIN LATERAL (SELECT w.ctid FROM crm.rollup_values w WHERE w.dimension = d.dimension AND w.id = d.id OFFSET 0) v
+        WHERE CASE d.dimension WHEN 'category' THEN NOT EXISTS (SELECT FROM crm.products p WHERE p.id = d.id)
+              ELSE NOT EXISTS (SELECT FROM crm.customers c WHERE c.id = d.id) END))
 )$$,
             (SELECT string_agg(' UNION SELECT product_id FROM ' || s.name, '') FROM sums s WHERE EXISTS (SELECT FROM kept k WHERE (k.grain, k.columns) = (s.grain, s.columns) AND 'category' = ANY (k.dimensions))),
             (SELECT string_agg(' UNION SELECT customer_id FROM ' || s.name, '') FROM sums s WHERE EXISTS (SELECT FROM kept k WHERE (k.grain, k.columns) = (s.grain, s.columns) AND 'region' = ANY (k.dimensions))))
     UNION ALL
-        SELECT 5, format(E'rollup_%s AS (\nINSERT INTO %s AS t\n%s\nON CONFLICT %s DO UPDATE SET %s)', row_number() OVER (ORDER BY k.name), k.cells,
+        SELECT 5, format(E'%s AS (\nINSERT INTO %s AS t SELECT m.*, %s FROM (\n%s) m\nON CONFLICT %s DO UPDATE SET %s RETURNING t.ctid)', k.written, k.cells, k.generation,
                    @extschema@.crm_rollup_query(k.grain, k.dimensions, 'merge', s.name),
                    CASE WHEN EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = k.cells::regclass AND c.conname = k.name || '_are_one')
                         THEN format('ON CONSTRAINT %I', k.name || '_are_one')
-                        ELSE format('(%s)', @extschema@.crm_rollup_keys(k.dimensions)) END,
+                        ELSE format('(generation, %s)', @extschema@.crm_rollup_keys(k.dimensions)) END,
                    (SELECT string_agg(format('%1$s = t.%1$s + excluded.%1$s', m), ', ') FROM unnest(g.measures) m))
         FROM kept k JOIN sums s USING (grain, columns) JOIN grains g USING (grain)
     )
     SELECT E'WITH\n' || string_agg(p.part, E',\n' ORDER BY p.place)
-        || E'\nSELECT (SELECT count(*) FROM taken_line) + (SELECT count(*) FROM taken_order) + (SELECT count(*) FROM taken_event) + (SELECT count(*) FROM taken_dimensions)'
+        || E'\nSELECT (SELECT count(*) FROM taken_line) + (SELECT count(*) FROM taken_order) + (SELECT count(*) FROM taken_event) + (SELECT count(*) FROM taken_dimensions), ARRAY['
+        || coalesce((SELECT string_agg(format('(SELECT min(ctid) FROM %s)', k.written), ', ' ORDER BY k.name) FROM kept k), '') || ']::tid[]'
     INTO statement FROM parts p;
-    EXECUTE statement INTO merged
+    EXECUTE statement INTO merged, written
     USING format('(%s,0)', first.line)::tid, format('(%s,0)', first."order")::tid, format('(%s,0)', first.event)::tid;
     IF merged = 0 THEN
         PERFORM @extschema@.crm_empty_changes();
@@ -320,6 +371,7 @@ BEGIN
             order_file = pg_relation_filenode('crm.order_changes'),
             event_page = @extschema@.crm_first_waiting_page('crm.event_changes', first.event),
             event_file = pg_relation_filenode('crm.event_changes');
+        PERFORM @extschema@.crm_keep_place(r.name, written[row_number() OVER (ORDER BY r.name)]) FROM crm.rollups r;
     END IF;
     RETURN merged;
 END
@@ -332,6 +384,7 @@ AS $crm_rebuild_rollups$
 DECLARE
     kept  record;
     rows  bigint;
+    page  bigint;
     total bigint := 0;
 BEGIN
     PERFORM @extschema@.crm_lock_rollups();
@@ -342,9 +395,10 @@ BEGIN
     FOR kept IN SELECT r.*, format('crm.%I', r.name || '_cells') AS cells FROM crm.rollups r
                 WHERE rollup IS NULL OR r.name = rollup ORDER BY r.name LOOP
         EXECUTE format('DELETE FROM %s', kept.cells);
+        UPDATE crm.rollups r SET generation = kept.generation + 1 WHERE r.name = kept.name;
         -- One statement again: the sums, where they have the products and customers that they see for the first time, and
         -- which of the others have moved without being noted.
-        EXECUTE format($$WITH filled AS (INSERT INTO %s %s RETURNING 1),
+        EXECUTE format($$WITH filled AS (INSERT INTO %s SELECT m.*, %s FROM (%s) m RETURNING ctid),
             known AS (INSERT INTO crm.rollup_values
                 SELECT 'category', p.id, p.category FROM crm.products p
                 WHERE %L AND NOT EXISTS (SELECT FROM crm.rollup_values k WHERE k.dimension = 'category' AND k.id = p.id)
@@ -356,9 +410,11 @@ BEGIN
                 LEFT JOIN crm.products p ON k.dimension = 'category' AND p.id = k.id
                 LEFT JOIN crm.customers c ON k.dimension = 'region' AND c.id = k.id
                 WHERE k.value IS DISTINCT FROM CASE k.dimension WHEN 'category' THEN p.category ELSE c.region END)
-            SELECT count(*) FROM filled$$,
-            kept.cells, @extschema@.crm_rollup_query(kept.grain, kept.dimensions, 'rebuild'),
-            'category' = ANY (kept.dimensions), 'region' = ANY (kept.dimensions)) INTO rows;
+            SELECT count(*), (min(ctid)::text::point)[0]::bigint FROM filled$$,
+            kept.cells, kept.generation + 1, @extschema@.crm_rollup_query(kept.grain, kept.dimensions, 'rebuild'),
+            'category' = ANY (kept.dimensions), 'region' = ANY (kept.dimensions)) INTO rows, page;
+        UPDATE crm.rollups r SET sums = rows, first_page = coalesce(page, 0), file = pg_relation_filenode(kept.cells), written_by = pg_current_xact_id()
+        WHERE r.name = kept.name;
         total := total + rows;
         RAISE NOTICE 'rollup "%" has % rows', kept.name, rows;
     END LOOP;
@@ -417,25 +473,25 @@ BEGIN
            string_agg(CASE WHEN d IN ('product', 'customer') THEN d || '_id bigint' WHEN d IN ('day', 'month') THEN d || ' date' ELSE d || ' text' END, ', ' ORDER BY n)
     INTO keys, columns
     FROM unnest(dimensions) WITH ORDINALITY x (d, n);
-    EXECUTE format('CREATE TABLE %s (%s, %s) WITH (fillfactor = 70)', cells, columns,
+    EXECUTE format('CREATE TABLE %s (%s, %s, generation integer NOT NULL) WITH (fillfactor = 70)', cells, columns,
                    CASE grain WHEN 'line' THEN 'lines bigint NOT NULL, quantity bigint NOT NULL, amount bigint NOT NULL'
                               WHEN 'order' THEN 'orders bigint NOT NULL, total bigint NOT NULL'
                               ELSE 'events bigint NOT NULL, dwell bigint NOT NULL' END);
     IF current_setting('server_version_num')::integer >= 150000 THEN
-        EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE NULLS NOT DISTINCT (%s)', cells, name || '_are_one', keys);
+        EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE NULLS NOT DISTINCT (generation, %s)', cells, name || '_are_one', keys);
         EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', name || '_are_one', cells, 'A combination is there once');
     ELSE
-        EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s)', name || '_are_one', cells, @extschema@.crm_rollup_keys(dimensions));
+        EXECUTE format('CREATE UNIQUE INDEX %I ON %s (generation, %s)', name || '_are_one', cells, @extschema@.crm_rollup_keys(dimensions));
         EXECUTE format('COMMENT ON INDEX crm.%I IS %L', name || '_are_one', 'A combination is there once');
     END IF;
     -- a column may be empty, so no key will do
     EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', cells);
     -- reports ask for a quarter or a year of them
     IF dimensions[1] <> in_time THEN
-        EXECUTE format('CREATE INDEX %I ON %s (%I)', name || '_by_time', cells, in_time);
+        EXECUTE format('CREATE INDEX %I ON %s (generation, %I)', name || '_by_time', cells, in_time);
         EXECUTE format('COMMENT ON INDEX crm.%I IS %L', name || '_by_time', 'Finds the sums of a ' || in_time);
     END IF;
-    EXECUTE format('CREATE VIEW crm.%I AS %s', name, @extschema@.crm_rollup_query(grain, dimensions, 'view', cells));
+    EXECUTE format('CREATE VIEW crm.%I AS %s', name, @extschema@.crm_rollup_query(grain, dimensions, 'view', @extschema@.crm_kept(name)));
 
     EXECUTE format('COMMENT ON TABLE %s IS %L', cells, format('Kept sums of the view %s; what has changed since is not in them', name));
     EXECUTE format('COMMENT ON VIEW crm.%I IS %L', name,
@@ -464,6 +520,7 @@ BEGIN
             WHEN 'dwell' THEN 'Microseconds that the orders had been in from_status, all together'
             WHEN 'quantity' THEN CASE c.relkind WHEN 'v' THEN 'Units sold' ELSE 'Thousandths of a unit that were sold' END
             WHEN 'amount' THEN CASE c.relkind WHEN 'v' THEN 'What the lines come to, in the reporting currency' ELSE 'Cents that the lines come to, in the reporting currency' END
+            WHEN 'generation' THEN 'The one that crm.rollups names; all sums are of it'
             WHEN 'total' THEN CASE c.relkind WHEN 'v' THEN 'What the orders come to, in the reporting currency' ELSE 'Cents that the orders come to, in the reporting currency' END
             END AS comment
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
@@ -472,7 +529,7 @@ BEGIN
         EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', measure.relation, measure.attname, measure.comment);
     END LOOP;
 
-    INSERT INTO crm.rollups VALUES (name, grain, dimensions);
+    INSERT INTO crm.rollups (name, grain, dimensions) VALUES (name, grain, dimensions);
     PERFORM set_config('client_min_messages', 'warning', true);
     PERFORM @extschema@.crm_rebuild_rollups(name);
     RETURN format('crm.%I', name)::regclass;
@@ -561,6 +618,8 @@ COMMENT ON FUNCTION @extschema@.crm_create_rollup(text, text, text[]) IS
     'Keeps sums over sold lines, orders or events by these dimensions, and shows them in a view of that name; it is filled at once';
 COMMENT ON FUNCTION @extschema@.crm_drop_rollup(text) IS 'Drops a rollup with its view';
 COMMENT ON FUNCTION @extschema@.crm_merge_rollups(bigint) IS 'Moves what waits in the change tables into the kept sums; returns how many changes that were';
+COMMENT ON FUNCTION @extschema@.crm_kept(text) IS 'The kept sums of a rollup, as an SQL expression';
+COMMENT ON FUNCTION @extschema@.crm_keep_place(text, tid) IS 'Says where the kept sums of a rollup lie; moves them past what is dead, if that is a lot';
 COMMENT ON FUNCTION @extschema@.crm_waiting_from(text) IS 'The place from which on changes of a grain wait, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_waiting(text) IS 'The changes of a grain that wait, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_first_waiting_page(regclass, bigint) IS 'The page of a change table from which on something waits after this transaction';

@@ -34,8 +34,8 @@
 #include "owner.h"
 
 /* How long the worker sleeps between two looks, and how often it looks when nothing is to do */
-#define NAP_MS		100
-#define MAX_NAPS	10
+#define NAP_MS		250
+#define MAX_NAPS	4
 
 #define WORKER_NAME	"crm merge worker"
 

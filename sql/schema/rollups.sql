@@ -3,6 +3,11 @@ CREATE TABLE crm.rollups (
     name        text    NOT NULL,
     grain       text    NOT NULL,
     dimensions  text[]  NOT NULL,
+    generation  integer NOT NULL DEFAULT 1,
+    sums        bigint  NOT NULL DEFAULT 0,
+    first_page  bigint  NOT NULL DEFAULT 0,
+    file        oid,
+    written_by  xid8,
     CONSTRAINT rollups_have_a_unique_name      PRIMARY KEY (name),
     CONSTRAINT rollups_name_has_1_to_55_bytes  CHECK (octet_length(name) BETWEEN 1 AND 55),
     CONSTRAINT rollups_grain_is_known          CHECK (grain IN ('line', 'order', 'event'))
@@ -81,6 +86,11 @@ COMMENT ON TABLE  crm.rollups            IS 'The sums that are kept; crm_create_
 COMMENT ON COLUMN crm.rollups.name       IS 'Name of the view that shows the sums; they lie in the table of that name with _cells behind it';
 COMMENT ON COLUMN crm.rollups.grain      IS 'What is summed up: line (sold lines), order (orders in any status) or event (steps of orders)';
 COMMENT ON COLUMN crm.rollups.dimensions IS 'What it is summed up by';
+COMMENT ON COLUMN crm.rollups.generation IS 'Which rows of that table count; all others are dead and gone for everybody who sees this';
+COMMENT ON COLUMN crm.rollups.sums       IS 'How many they were when this generation began';
+COMMENT ON COLUMN crm.rollups.first_page IS 'Page of that table before which there are none';
+COMMENT ON COLUMN crm.rollups.file       IS 'File that first_page is about; of another one (VACUUM FULL) it says nothing';
+COMMENT ON COLUMN crm.rollups.written_by IS 'Transaction that has written this row; if it is another one (a restored dump), first_page says nothing';
 COMMENT ON CONSTRAINT rollups_have_a_unique_name     ON crm.rollups IS 'Each rollup has a name of its own';
 COMMENT ON CONSTRAINT rollups_name_has_1_to_55_bytes ON crm.rollups IS 'With _cells behind it, it is still a name';
 COMMENT ON CONSTRAINT rollups_grain_is_known         ON crm.rollups IS 'Lines, orders or events are summed up';

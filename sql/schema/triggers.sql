@@ -97,6 +97,10 @@ CREATE TRIGGER merge_state_forget_pages
     BEFORE INSERT OR UPDATE ON crm.merge_state
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_forget_pages();
 ALTER TABLE crm.merge_state ENABLE REPLICA TRIGGER merge_state_forget_pages;
+CREATE TRIGGER rollups_forget_pages
+    BEFORE INSERT OR UPDATE ON crm.rollups
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_forget_pages();
+ALTER TABLE crm.rollups ENABLE REPLICA TRIGGER rollups_forget_pages;
 
 -- A broken guard is refused, and so is a workflow whose guards are missing (SET CONSTRAINTS … DEFERRED: at commit).
 CREATE TRIGGER guards_check_condition
@@ -199,4 +203,5 @@ COMMENT ON TRIGGER products_capture_truncate     ON crm.products     IS 'Forgets
 COMMENT ON TRIGGER customers_capture_truncate    ON crm.customers    IS 'Forgets the regions of the customers';
 COMMENT ON TRIGGER workflows_capture ON crm.workflows IS 'Brings the sales figures in line with which statuses count as sold';
 COMMENT ON TRIGGER settings_capture  ON crm.settings  IS 'Counts the events by the days of the new time zone';
+COMMENT ON TRIGGER rollups_forget_pages     ON crm.rollups     IS 'Where changes arrive by logical replication: pages of another server are none here';
 COMMENT ON TRIGGER merge_state_forget_pages ON crm.merge_state IS 'Where changes arrive by logical replication: pages of another server are none here';
