@@ -22,12 +22,12 @@ RETURN format('(SELECT * FROM crm.%s_changes c WHERE c.ctid >= %s)', grain, @ext
 
 -- Where the kept sums of a rollup lie: all that a snapshot shows are of one generation, and none is on an earlier page. So a
 -- reader finds them, by an index or without, past what is dead and stays only because somebody holds an old snapshot.
+CREATE FUNCTION @extschema@.crm_kept_from(rollup text, cells regclass) RETURNS tid
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION @extschema@.crm_kept(rollup text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-RETURN format($$(SELECT * FROM %1$s k WHERE k.generation = (SELECT r.generation FROM crm.rollups r WHERE r.name = %2$L)
-        AND k.ctid >= coalesce((SELECT format('(%%s,0)', r.first_page)::tid FROM crm.rollups r
-            WHERE r.name = %2$L AND r.written_by::xid = r.xmin AND r.file = pg_relation_filenode(%3$L)), '(0,0)'))$$,
-    format('crm.%I', rollup || '_cells'), rollup, format('crm.%I', rollup || '_cells'));
+RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%2$L, %1$L) AND k.generation = (SELECT r.generation FROM crm.rollups r WHERE r.name = %2$L))',
+              format('crm.%I', rollup || '_cells'), rollup);
 
 -- The SQL behind a rollup. part says which:
 --   tables   the plain query over the tables that the view answers
@@ -42,8 +42,12 @@ DECLARE
     -- "known" is the category or region as the kept sums have it; what they have not seen yet is where it is now
     of_products  constant text := E'\n    LEFT JOIN crm.products p ON p.id = s.product_id';
     of_customers constant text := E'\n    LEFT JOIN crm.customers c ON c.id = s.customer_id';
-    known_products  constant text := E'\n    LEFT JOIN crm.rollup_values kp ON kp.dimension = ''category'' AND kp.id = s.product_id';
-    known_customers constant text := E'\n    LEFT JOIN crm.rollup_values kc ON kc.dimension = ''region'' AND kc.id = s.customer_id';
+    -- (a merge must not read all products and customers for a few changes, whatever the planner thinks of those: OFFSET 0)
+    known_values constant text := CASE part
+        WHEN 'merge' THEN E'\n    LEFT JOIN LATERAL (SELECT k.id, k.value FROM crm.rollup_values k WHERE k.dimension = %2$L AND k.id = s.%3$s OFFSET 0) %1$s ON true'
+        ELSE E'\n    LEFT JOIN crm.rollup_values %1$s ON %1$s.dimension = %2$L AND %1$s.id = s.%3$s' END;
+    known_products  constant text := format(known_values, 'kp', 'category', 'product_id');
+    known_customers constant text := format(known_values, 'kc', 'region', 'customer_id');
     by_category constant boolean := 'category' = ANY (dimensions);
     by_region   constant boolean := 'region' = ANY (dimensions);
     in_time     constant text := CASE WHEN 'day' = ANY (dimensions) THEN 'day' WHEN 'month' = ANY (dimensions) THEN 'month' END;
@@ -148,16 +152,13 @@ BEGIN
                       concat_ws(', ', 's.' || in_time, rtrim(names, ', ')));
     END IF;
 
-    -- What has changed is little beside all products and customers, so they are looked up (OFFSET 0: never read as a whole,
-    -- whatever the planner thinks of a change table); nearly all are known.
+    -- Nearly all are known; a join for the others is not needed.
     arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s',
         replace(replace(CASE part WHEN 'merge' THEN replace(known, in_month, 's.month') ELSE known END,
                         'THEN p.category', 'THEN (SELECT p.category FROM crm.products p WHERE p.id = s.product_id)'),
                 'THEN c.region', 'THEN (SELECT c.region FROM crm.customers c WHERE c.id = s.customer_id)'),
-        added, changes,
-        CASE WHEN by_category THEN E'\n    LEFT JOIN LATERAL (SELECT k.id, k.value FROM crm.rollup_values k WHERE k.dimension = ''category'' AND k.id = s.product_id OFFSET 0) kp ON true' ELSE '' END
-        || CASE WHEN by_region THEN E'\n    LEFT JOIN LATERAL (SELECT k.id, k.value FROM crm.rollup_values k WHERE k.dimension = ''region'' AND k.id = s.customer_id OFFSET 0) kc ON true' ELSE '' END)];
-    -- So is what has moved, found by its products and customers.
+        added, changes, CASE WHEN by_category THEN known_products ELSE '' END || CASE WHEN by_region THEN known_customers ELSE '' END)];
+    -- What has moved is little, and found by its products and customers, row by row (OFFSET 0).
     IF by_category THEN
         arms := arms || format(E'    SELECT %s%s\n    FROM (SELECT DISTINCT d.id FROM %s d WHERE d.dimension = ''category'') m\n    CROSS JOIN LATERAL (SELECT f.* FROM (%s) f WHERE f.product_id = m.id OFFSET 0) s\n    CROSS JOIN (VALUES (-1), (1)) v (sign)%s',
                                moved, signed, marks, facts, known_joins);
@@ -618,6 +619,7 @@ COMMENT ON FUNCTION @extschema@.crm_create_rollup(text, text, text[]) IS
     'Keeps sums over sold lines, orders or events by these dimensions, and shows them in a view of that name; it is filled at once';
 COMMENT ON FUNCTION @extschema@.crm_drop_rollup(text) IS 'Drops a rollup with its view';
 COMMENT ON FUNCTION @extschema@.crm_merge_rollups(bigint) IS 'Moves what waits in the change tables into the kept sums; returns how many changes that were';
+COMMENT ON FUNCTION @extschema@.crm_kept_from(text, regclass) IS 'The place in the table of a rollup before which there are no sums';
 COMMENT ON FUNCTION @extschema@.crm_kept(text) IS 'The kept sums of a rollup, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_keep_place(text, tid) IS 'Says where the kept sums of a rollup lie; moves them past what is dead, if that is a lot';
 COMMENT ON FUNCTION @extschema@.crm_waiting_from(text) IS 'The place from which on changes of a grain wait, as an SQL expression';
