@@ -11,14 +11,27 @@ CREATE FUNCTION @extschema@.crm_decimal(units bigint, decimals integer) RETURNS 
 COMMENT ON AGGREGATE @extschema@.crm_sum(bigint) IS 'The sum as a whole number: of cents, for example';
 COMMENT ON FUNCTION @extschema@.crm_decimal(bigint, integer) IS 'So many hundredths, thousandths or the like as a decimal number: crm_decimal(490, 2) is 4.90';
 
--- Where a grain has changes that wait: the first of these pages was said by a merge, see crm.merge_state.
-CREATE FUNCTION @extschema@.crm_waiting_from(grain text) RETURNS text
+-- What waits: from a page on that a merge has said, see crm.change_tables. All of that is read, and not by an index: so a
+-- SERIALIZABLE transaction has read what whoever writes a change is in conflict with (src/changes.c).
+CREATE FUNCTION @extschema@.crm_waiting_from(changes text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-RETURN format($$coalesce((SELECT format('(%%s,0)', m.%1$s_page)::tid FROM crm.merge_state m
-            WHERE m.written_by::xid = m.xmin AND m.%1$s_file = pg_relation_filenode('crm.%1$s_changes')), '(0,0)')$$, grain);
+RETURN format($$(SELECT format('(%%s,0)', coalesce(max(t.first_page) FILTER (WHERE t.name = %L AND t.written_by::xid = t.xmin AND t.file = pg_relation_filenode(%L)), 0))::tid
+            FROM crm.change_tables t)$$, changes, format('crm.%I', changes));
 CREATE FUNCTION @extschema@.crm_waiting(grain text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-RETURN format('(SELECT * FROM crm.%s_changes c WHERE c.ctid >= %s)', grain, @extschema@.crm_waiting_from(grain));
+RETURN format('(SELECT * FROM crm.%1$I c WHERE c.ctid >= %2$s UNION ALL SELECT * FROM crm.%3$I c WHERE c.ctid >= %4$s)',
+              grain || '_changes_1', @extschema@.crm_waiting_from(grain || '_changes_1'),
+              grain || '_changes_2', @extschema@.crm_waiting_from(grain || '_changes_2'));
+
+-- What an older snapshot does not show of a rollup, it must not take for empty.
+CREATE FUNCTION @extschema@.crm_refuse_unseen_rollup(rollup text) RETURNS integer
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $crm_refuse_unseen_rollup$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = format('rollup "%s" was made after this transaction began', rollup),
+        DETAIL = 'Its snapshot does not show the sums that are kept.', HINT = 'Try again in a new transaction.';
+END
+$crm_refuse_unseen_rollup$;
 
 -- Where the kept sums of a rollup lie: all that a snapshot shows are of one generation, and none is on an earlier page. So a
 -- reader finds them, by an index or without, past what is dead and stays only because somebody holds an old snapshot.
@@ -26,7 +39,7 @@ CREATE FUNCTION @extschema@.crm_kept_from(rollup text, cells regclass) RETURNS t
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION @extschema@.crm_kept(rollup text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%2$L, %1$L) AND k.generation = (SELECT r.generation FROM crm.rollups r WHERE r.name = %2$L))',
+RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%2$L, %1$L) AND k.generation = (SELECT coalesce(max(r.generation), @extschema@.crm_refuse_unseen_rollup(%2$L)) FROM crm.rollups r WHERE r.name = %2$L))',
               format('crm.%I', rollup || '_cells'), rollup);
 
 -- The SQL behind a rollup. part says which:
@@ -100,7 +113,9 @@ BEGIN
         measures := '{events,dwell}';
         shown := 'sum(s.events)::bigint AS events, (sum(s.dwell) * 0.000001)::numeric(20,6) AS dwell_seconds';
         shown_fast := '@extschema@.crm_sum(s.events) AS events, @extschema@.crm_decimal(@extschema@.crm_sum(s.dwell), 6)::numeric(20,6) AS dwell_seconds';
-        changes := @extschema@.crm_waiting(grain);
+        -- a step is mostly told of together with its order
+        changes := format('(SELECT day, event, from_status, to_status, events, dwell FROM %s e UNION ALL SELECT stepped_on, event, left_status, status, orders, dwell FROM %s o WHERE event IS NOT NULL)',
+                          @extschema@.crm_waiting('event'), @extschema@.crm_waiting('order'));
     END IF;
     IF part = 'merge' THEN
         changes := cells;
@@ -208,28 +223,32 @@ CREATE FUNCTION @extschema@.crm_first_waiting_page(changes regclass, first bigin
 CREATE FUNCTION @extschema@.crm_is_seen_by_all(transaction xid8) RETURNS boolean
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 
--- Gives the space of large change tables back, if nothing waits in them, nobody is at them, and nobody has a snapshot
--- that shows them as they were before the last merge. Waits for nobody.
+-- Gives the space of change tables that have grown back (src/changes.c has the same size): if nothing waits in one, nobody is
+-- at it, and nobody has a snapshot that shows it as it was before the last merge. Waits for nobody, and keeps nobody waiting in vain.
 CREATE FUNCTION @extschema@.crm_empty_changes() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $crm_empty_changes$
 DECLARE
-    grain  text;
-    waits  boolean;
+    grown    record;
+    is_free  constant text := 'SELECT NOT EXISTS (SELECT FROM %1$s c WHERE c.ctid >= %2$s) AND EXISTS (
+        SELECT FROM crm.change_tables t WHERE t.name = %3$L AND t.written_by::xid = t.xmin AND %4$I.crm_is_seen_by_all(t.written_by))';
+    is_ready boolean;
 BEGIN
-    FOREACH grain IN ARRAY '{line,order,event}'::text[] LOOP
-        CONTINUE WHEN pg_relation_size(format('crm.%I', grain || '_changes')) < 8000000;
+    FOR grown IN SELECT t.name, format('crm.%I', t.name) AS relation, format(is_free, format('crm.%I', t.name), @extschema@.crm_waiting_from(t.name), t.name, '@extschema@') AS question
+                 FROM crm.change_tables t
+                 WHERE pg_relation_size(format('crm.%I', t.name)::regclass) >= 1000 * current_setting('block_size')::bigint ORDER BY t.name LOOP
+        EXECUTE grown.question INTO is_ready;
+        CONTINUE WHEN NOT is_ready;
         BEGIN
-            EXECUTE format('LOCK TABLE crm.%I IN ACCESS EXCLUSIVE MODE NOWAIT', grain || '_changes');
-        EXCEPTION WHEN lock_not_available THEN
-            CONTINUE;
+            EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', grown.relation);
+            EXECUTE grown.question INTO is_ready;
+            IF NOT is_ready THEN
+                RAISE lock_not_available; -- somebody was quicker: give the lock back
+            END IF;
+            EXECUTE format('TRUNCATE %s', grown.relation);
+        EXCEPTION WHEN lock_not_available OR object_in_use THEN
+            NULL;
         END;
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s c) OR NOT EXISTS (
-                            SELECT FROM crm.merge_state m WHERE m.written_by::xid = m.xmin AND %I.crm_is_seen_by_all(m.written_by))',
-                       @extschema@.crm_waiting(grain), '@extschema@') INTO waits;
-        IF NOT waits THEN
-            EXECUTE format('TRUNCATE crm.%I', grain || '_changes');
-        END IF;
     END LOOP;
 END
 $crm_empty_changes$;
@@ -271,30 +290,13 @@ BEGIN
 END
 $crm_keep_place$;
 
--- In one statement, so with one snapshot: whoever sees the changes gone sees the sums that they are in. Then everybody is
--- told from which page on something waits. at_least: only if about so many wait (they are not counted, but their pages).
-CREATE FUNCTION @extschema@.crm_merge_rollups(at_least bigint DEFAULT 0) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $crm_merge_rollups$
-#variable_conflict use_variable
-DECLARE
-    first     record;
-    statement text;
-    merged    bigint;
-    written   tid[];
-BEGIN
-    PERFORM @extschema@.crm_lock_rollups();
-    SELECT coalesce(max(m.line_page) FILTER (WHERE m.line_file = pg_relation_filenode('crm.line_changes')), 0) AS line,
-           coalesce(max(m.order_page) FILTER (WHERE m.order_file = pg_relation_filenode('crm.order_changes')), 0) AS "order",
-           coalesce(max(m.event_page) FILTER (WHERE m.event_file = pg_relation_filenode('crm.event_changes')), 0) AS event
-    INTO first FROM crm.merge_state m WHERE m.written_by::xid = m.xmin;
-    IF at_least / 100 > (pg_relation_size('crm.line_changes') + pg_relation_size('crm.order_changes') + pg_relation_size('crm.event_changes'))
-                      / current_setting('block_size')::bigint - first.line - first."order" - first.event THEN
-        RETURN 0;
-    END IF;
-
-    -- Many changes are of few products and customers: they are summed up by those first, once for all rollups that can do with the
-    -- same sums, and only then by what is known of them.
+-- The statement of a merge, for the rollups as they are. It takes the first pages ($1) of what waits in each change table, and
+-- if it takes all, what has moved, too ($2). One statement, so one snapshot: whoever sees the changes gone sees the sums that they are in.
+-- Many changes are of few products and customers: they are summed up by those first, once for all rollups that can do with the
+-- same sums, and only then by what is known of them.
+CREATE FUNCTION @extschema@.crm_merge_statement() RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $crm_merge_statement$
     WITH kept AS (
         SELECT r.*, format('crm.%I', r.name || '_cells') AS cells, format('written_%s', row_number() OVER (ORDER BY r.name)) AS written,
                ARRAY(SELECT DISTINCT CASE WHEN d IN ('product', 'category') THEN 'product_id' WHEN d IN ('customer', 'region') THEN 'customer_id' ELSE quote_ident(d) END
@@ -303,26 +305,41 @@ BEGIN
     ), sums AS (
         SELECT k.grain, k.columns, format('sums_%s', row_number() OVER (ORDER BY k.grain, k.columns)) AS name FROM kept k GROUP BY 1, 2
     ), grains AS (
-        SELECT g.grain, g.number, g.measures,
-               ARRAY(SELECT DISTINCT c FROM kept k, unnest(k.columns) c WHERE k.grain = g.grain) || CASE g.grain WHEN 'order' THEN '{left_status}'::text[] END AS columns
-        FROM (VALUES ('line', 1, '{lines,quantity,amount}'::text[]), ('order', 2, '{orders,total}'), ('event', 3, '{events,dwell}')) g (grain, number, measures)
+        SELECT g.grain, g.measures,
+               ARRAY(SELECT DISTINCT c FROM (
+                   SELECT c FROM kept k, unnest(k.columns) c WHERE k.grain = g.grain
+                   UNION ALL SELECT c FROM unnest('{status,left_status,stepped_on,event,dwell}'::text[]) c WHERE g.grain = 'order') x) || g.measures AS columns
+        FROM (VALUES ('line', '{lines,quantity,amount}'::text[]), ('order', '{orders,total}'), ('event', '{events,dwell}')) g (grain, measures)
     ), parts AS (
-        SELECT 1 AS place, format('taken_%1$s AS (DELETE FROM crm.%1$s_changes c WHERE c.ctid >= $%2$s RETURNING %3$s)', g.grain, g.number,
+        SELECT 1 AS place, format('taken_%1$s_%2$s AS (DELETE FROM crm.%3$I c WHERE c.ctid >= %4$s AND c.ctid < format(''(%%s,0)'', least(((%4$s)::text::point)[0]::bigint + $1, 4294967294))::tid RETURNING %5$s)',
+                   g.grain, n, g.grain || '_changes_' || n, @extschema@.crm_waiting_from(g.grain || '_changes_' || n),
                    (SELECT string_agg(CASE c WHEN 'month' THEN 'date_trunc(''month'', c.day::timestamp)::date AS month' ELSE 'c.' || c END, ', ')
-                    FROM unnest(g.columns || g.measures) c)) AS part
+                    FROM unnest(g.columns) c)) AS part
+        FROM grains g CROSS JOIN (VALUES ('1'), ('2')) x (n)
+    UNION ALL
+        SELECT 2, 'taken_dimensions AS (DELETE FROM crm.dimension_changes WHERE $2 RETURNING *)'
+    UNION ALL
+        SELECT 3, format('taken_%1$s AS NOT MATERIALIZED (SELECT * FROM taken_%1$s_1 UNION ALL SELECT * FROM taken_%1$s_2)', g.grain) FROM grains g
+    UNION ALL
+        -- each kind as its rollups are summed up: orders come into a status and leave another one, which is mostly a step
+        SELECT 4, format('all_%1$s AS NOT MATERIALIZED (SELECT %2$s, %3$s FROM taken_%1$s%4$s)', g.grain, array_to_string(c.columns, ', '), array_to_string(g.measures, ', '),
+                   CASE g.grain
+                   WHEN 'order' THEN format(' UNION ALL SELECT %s, -orders, -total FROM taken_order WHERE left_status IS NOT NULL',
+                       array_to_string(array_replace(c.columns, 'status', 'left_status'), ', '))
+                   WHEN 'event' THEN format(' UNION ALL SELECT %s, orders, dwell FROM taken_order WHERE event IS NOT NULL',
+                       (SELECT string_agg(CASE x WHEN 'day' THEN 'stepped_on' WHEN 'month' THEN 'date_trunc(''month'', stepped_on::timestamp)::date'
+                                          WHEN 'from_status' THEN 'left_status' WHEN 'to_status' THEN 'status' ELSE x END, ', ' ORDER BY n)
+                        FROM unnest(c.columns) WITH ORDINALITY u (x, n)))
+                   ELSE '' END)
         FROM grains g
+        CROSS JOIN LATERAL (SELECT ARRAY(SELECT DISTINCT c FROM kept k, unnest(k.columns) c WHERE k.grain = g.grain) AS columns) c
+        WHERE c.columns <> '{}'
     UNION ALL
-        SELECT 2, 'taken_dimensions AS (DELETE FROM crm.dimension_changes RETURNING *)'
-    UNION ALL
-        SELECT 3, format('%s AS (SELECT %s, %s FROM %s s GROUP BY %2$s)', s.name, array_to_string(s.columns, ', '),
-                   (SELECT string_agg(format('@extschema@.crm_sum(s.%1$s) AS %1$s', m), ', ') FROM unnest(g.measures) m),
-                   CASE s.grain WHEN 'order'
-                       THEN format('(SELECT %1$s, orders, total FROM taken_order UNION ALL SELECT %2$s, -orders, -total FROM taken_order WHERE left_status IS NOT NULL)',
-                                   array_to_string(s.columns, ', '), array_to_string(array_replace(s.columns, 'status', 'left_status'), ', '))
-                       ELSE 'taken_' || s.grain END)
+        SELECT 5, format('%s AS (SELECT %s, %s FROM all_%s s GROUP BY %2$s)', s.name, array_to_string(s.columns, ', '),
+                   (SELECT string_agg(format('@extschema@.crm_sum(s.%1$s) AS %1$s', m), ', ') FROM unnest(g.measures) m), s.grain)
         FROM sums s JOIN grains g USING (grain)
     UNION ALL
-        SELECT 4, format($$found AS (
+        SELECT 6, format($$found AS (
     SELECT 'category' AS dimension, p.id, p.category AS value
     FROM (SELECT id FROM taken_dimensions WHERE dimension = 'category'%s) x
     CROSS JOIN LATERAL (SELECT q.id, q.category FROM crm.products q WHERE q.id = x.id OFFSET 0) p
@@ -335,7 +352,7 @@ BEGIN
     SELECT f.dimension, f.id, f.value
     FROM found f
     LEFT JOIN LATERAL (SELECT v.id, v.value FROM crm.rollup_values v WHERE v.dimension = f.dimension AND v.id = f.id OFFSET 0) k ON true
-    WHERE k.id IS NULL OR k.value IS DISTINCT FROM f.value
+    WHERE k.id IS NULL OR $2 AND k.value IS DISTINCT FROM f.value
     ON CONFLICT (dimension, id) DO UPDATE SET value = excluded.value
 ), forgotten AS (
     DELETE FROM crm.rollup_values k
@@ -348,7 +365,7 @@ BEGIN
             (SELECT string_agg(' UNION SELECT product_id FROM ' || s.name, '') FROM sums s WHERE EXISTS (SELECT FROM kept k WHERE (k.grain, k.columns) = (s.grain, s.columns) AND 'category' = ANY (k.dimensions))),
             (SELECT string_agg(' UNION SELECT customer_id FROM ' || s.name, '') FROM sums s WHERE EXISTS (SELECT FROM kept k WHERE (k.grain, k.columns) = (s.grain, s.columns) AND 'region' = ANY (k.dimensions))))
     UNION ALL
-        SELECT 5, format(E'%s AS (\nINSERT INTO %s AS t SELECT m.*, %s FROM (\n%s) m\nON CONFLICT %s DO UPDATE SET %s RETURNING t.ctid)', k.written, k.cells, k.generation,
+        SELECT 7, format(E'%s AS (\nINSERT INTO %s AS t SELECT m.*, (SELECT r.generation FROM crm.rollups r WHERE r.name = %L) FROM (\n%s) m\nON CONFLICT %s DO UPDATE SET %s RETURNING t.ctid)', k.written, k.cells, k.name,
                    @extschema@.crm_rollup_query(k.grain, k.dimensions, 'merge', s.name),
                    CASE WHEN EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = k.cells::regclass AND c.conname = k.name || '_are_one')
                         THEN format('ON CONSTRAINT %I', k.name || '_are_one')
@@ -357,23 +374,68 @@ BEGIN
         FROM kept k JOIN sums s USING (grain, columns) JOIN grains g USING (grain)
     )
     SELECT E'WITH\n' || string_agg(p.part, E',\n' ORDER BY p.place)
-        || E'\nSELECT (SELECT count(*) FROM taken_line) + (SELECT count(*) FROM taken_order) + (SELECT count(*) FROM taken_event) + (SELECT count(*) FROM taken_dimensions), ARRAY['
-        || coalesce((SELECT string_agg(format('(SELECT min(ctid) FROM %s)', k.written), ', ' ORDER BY k.name) FROM kept k), '') || ']::tid[]'
-    INTO statement FROM parts p;
-    EXECUTE statement INTO merged, written
-    USING format('(%s,0)', first.line)::tid, format('(%s,0)', first."order")::tid, format('(%s,0)', first.event)::tid;
-    IF merged = 0 THEN
-        PERFORM @extschema@.crm_empty_changes();
+        || format(E'\nSELECT ARRAY[%s]::bigint[], (SELECT count(*) FROM taken_dimensions), ARRAY[%s]::tid[]',
+                  (SELECT string_agg(format('(SELECT count(*) FROM %s)', replace(t.name, '_changes', '')), ', ' ORDER BY t.name)
+                   FROM (SELECT 'taken_' || name AS name FROM crm.change_tables) t),
+                  coalesce((SELECT string_agg(format('(SELECT min(ctid) FROM %s)', k.written), ', ' ORDER BY k.name) FROM kept k), ''))
+    FROM parts p
+$crm_merge_statement$;
+-- The plan is kept by the session as long as the rollups are the same (key).
+CREATE FUNCTION @extschema@.crm_merge_changes(key text, pages bigint, also_moved boolean, OUT taken bigint[], OUT moved bigint, OUT written tid[])
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT SET search_path = pg_catalog, pg_temp;
+
+-- at_least: only if about so many wait (they are not counted, but their pages). at_most: about so many of a kind, so that nobody waits
+-- long for our locks; and if somebody has locked the tables, not now.
+CREATE FUNCTION @extschema@.crm_merge_rollups(at_least bigint DEFAULT 0, at_most bigint DEFAULT NULL) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off -- compiling it takes longer than a million changes
+AS $crm_merge_rollups$
+#variable_conflict use_variable
+DECLARE
+    anything_moved boolean;
+    key    text;
+    result record;
+    merged bigint;
+BEGIN
+    -- before the rollups, as whoever truncates one of these does
+    IF at_most IS NULL THEN
+        LOCK TABLE crm.settings, crm.workflows, crm.products, crm.customers, crm.orders, crm.order_lines, crm.order_events IN ACCESS SHARE MODE;
     ELSE
-        UPDATE crm.merge_state SET written_by = pg_current_xact_id(), merged_at = clock_timestamp(), merged = merged,
-            line_page = @extschema@.crm_first_waiting_page('crm.line_changes', first.line),
-            line_file = pg_relation_filenode('crm.line_changes'),
-            order_page = @extschema@.crm_first_waiting_page('crm.order_changes', first."order"),
-            order_file = pg_relation_filenode('crm.order_changes'),
-            event_page = @extschema@.crm_first_waiting_page('crm.event_changes', first.event),
-            event_file = pg_relation_filenode('crm.event_changes');
-        PERFORM @extschema@.crm_keep_place(r.name, written[row_number() OVER (ORDER BY r.name)]) FROM crm.rollups r;
+        BEGIN
+            LOCK TABLE crm.settings, crm.workflows, crm.products, crm.customers, crm.orders, crm.order_lines, crm.order_events IN ACCESS SHARE MODE NOWAIT;
+        EXCEPTION WHEN lock_not_available THEN
+            RETURN 0;
+        END;
     END IF;
+    PERFORM @extschema@.crm_lock_rollups();
+    anything_moved := EXISTS (SELECT FROM crm.dimension_changes);
+    IF NOT anything_moved AND at_least / 100 > (
+        SELECT sum(pg_relation_size(x.relation) / current_setting('block_size')::bigint - x.first_page)
+        FROM (SELECT t.relation, CASE WHEN t.written_by::xid = t.xmin AND t.file = pg_relation_filenode(t.relation) THEN t.first_page ELSE 0 END AS first_page
+              FROM (SELECT c.*, c.xmin, format('crm.%I', c.name)::regclass AS relation FROM crm.change_tables c) t) x)
+    THEN
+        RETURN 0;
+    END IF;
+
+    SELECT string_agg(format('%s %s %s %s', r.name, r.grain, r.dimensions,
+                             EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = format('crm.%I', r.name || '_cells')::regclass AND c.conname = r.name || '_are_one')),
+                      E'\n' ORDER BY r.name)
+    INTO key FROM crm.rollups r;
+    -- what moves does so with all that waits of it
+    SELECT * INTO result FROM @extschema@.crm_merge_changes(coalesce(key, ''),
+        CASE WHEN anything_moved OR at_most IS NULL THEN 4294967294 ELSE greatest(at_most / 100, 1) END, anything_moved OR at_most IS NULL);
+    merged := result.moved + (SELECT sum(n) FROM unnest(result.taken) n);
+    IF merged > 0 THEN
+        -- everybody is told from which page on something waits
+        UPDATE crm.change_tables t SET
+            first_page = @extschema@.crm_first_waiting_page(x.relation, CASE WHEN t.written_by::xid = t.xmin AND t.file = pg_relation_filenode(x.relation) THEN t.first_page ELSE 0 END),
+            file = pg_relation_filenode(x.relation),
+            written_by = pg_current_xact_id()
+        FROM (SELECT c.name, format('crm.%I', c.name)::regclass AS relation, row_number() OVER (ORDER BY c.name) AS n FROM crm.change_tables c) x
+        WHERE t.name = x.name AND result.taken[x.n] > 0;
+        UPDATE crm.merge_state SET merged_at = clock_timestamp(), merged = merged;
+        PERFORM @extschema@.crm_keep_place(r.name, result.written[row_number() OVER (ORDER BY r.name)]) FROM crm.rollups r;
+    END IF;
+    PERFORM @extschema@.crm_empty_changes();
     RETURN merged;
 END
 $crm_merge_rollups$;
@@ -582,7 +644,8 @@ BEGIN
         DELETE FROM crm.dimension_changes d WHERE d.dimension = what;
         RETURN;
     END IF;
-    EXECUTE format('DELETE FROM crm.%I', what || '_changes');
+    -- a change may be of more than one grain
+    PERFORM @extschema@.crm_merge_rollups();
     FOR kept IN SELECT r.name FROM crm.rollups r WHERE r.grain = what LOOP
         EXECUTE format('DELETE FROM crm.%I', kept.name || '_cells');
     END LOOP;
@@ -618,11 +681,14 @@ $crm_forget_pages$;
 COMMENT ON FUNCTION @extschema@.crm_create_rollup(text, text, text[]) IS
     'Keeps sums over sold lines, orders or events by these dimensions, and shows them in a view of that name; it is filled at once';
 COMMENT ON FUNCTION @extschema@.crm_drop_rollup(text) IS 'Drops a rollup with its view';
-COMMENT ON FUNCTION @extschema@.crm_merge_rollups(bigint) IS 'Moves what waits in the change tables into the kept sums; returns how many changes that were';
+COMMENT ON FUNCTION @extschema@.crm_merge_rollups(bigint, bigint) IS 'Moves what waits in the change tables into the kept sums; returns how many changes that were';
+COMMENT ON FUNCTION @extschema@.crm_merge_statement() IS 'The statement of a merge, for the rollups as they are';
+COMMENT ON FUNCTION @extschema@.crm_merge_changes(text, bigint, boolean) IS 'Executes the statement of a merge; its plan is kept';
+COMMENT ON FUNCTION @extschema@.crm_refuse_unseen_rollup(text) IS 'Error: a rollup is newer than the snapshot that asks for it';
 COMMENT ON FUNCTION @extschema@.crm_kept_from(text, regclass) IS 'The place in the table of a rollup before which there are no sums';
 COMMENT ON FUNCTION @extschema@.crm_kept(text) IS 'The kept sums of a rollup, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_keep_place(text, tid) IS 'Says where the kept sums of a rollup lie; moves them past what is dead, if that is a lot';
-COMMENT ON FUNCTION @extschema@.crm_waiting_from(text) IS 'The place from which on changes of a grain wait, as an SQL expression';
+COMMENT ON FUNCTION @extschema@.crm_waiting_from(text) IS 'The place in a change table from which on something waits, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_waiting(text) IS 'The changes of a grain that wait, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_first_waiting_page(regclass, bigint) IS 'The page of a change table from which on something waits after this transaction';
 COMMENT ON FUNCTION @extschema@.crm_is_seen_by_all(xid8) IS 'Whether no snapshot is left that is older than a transaction';

@@ -18,6 +18,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -31,12 +32,14 @@
 #include "utils/snapmgr.h"
 
 #include "advance.h"
+#include "capture.h"
 #include "catalog.h"
 #include "door.h"
 #include "key.h"
 #include "request_key.h"
 #include "row.h"
 #include "target.h"
+#include "trigger.h"
 
 PG_FUNCTION_INFO_V1(crm_advance);
 PG_FUNCTION_INFO_V1(crm_advance_order);
@@ -148,8 +151,39 @@ crm_can_update_directly(Relation rel, const Door *door)
 	return door->plain_update && !IsolationUsesXactSnapshot() && has_rights(rel, door);
 }
 
+/*
+ * The trigger that tells the change tables of an order is left out where the one that
+ * records the step can do that as well: it writes one row for both, and the order
+ * need not be fetched again. The relation info owns a copy of the triggers, we may change it.
+ */
+static bool
+leave_out_capture(Relation rel, ResultRelInfo *info)
+{
+	Trigger    *capture = NULL;
+	bool		is_recorded = false;
+
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || crm_is_watched(rel))
+		return false;
+	for (int i = 0; i < info->ri_TrigDesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &info->ri_TrigDesc->triggers[i];
+
+		if (!TRIGGER_FOR_UPDATE(trigger->tgtype) || trigger->tgqual != NULL || trigger->tgnattr != 0 ||
+			trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN)
+			continue;
+		if (crm_calls(trigger, crm_capture_order))
+			capture = trigger;
+		else if (crm_calls(trigger, crm_record_event))
+			is_recorded = true;
+	}
+	if (capture == NULL || !is_recorded || RelationGetRelid(rel) != crm_table_oid("orders"))
+		return false;
+	capture->tgenabled = TRIGGER_DISABLED;
+	return true;
+}
+
 uint64
-crm_update_directly(Relation rel, const Door *door, const CrmStep *steps, int n)
+crm_update_directly(Relation rel, const Door *door, CrmStep *steps, int n)
 {
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *info = makeNode(ResultRelInfo);
@@ -157,6 +191,7 @@ crm_update_directly(Relation rel, const Door *door, const CrmStep *steps, int n)
 	TupleTableSlot *old = table_slot_create(rel, &estate->es_tupleTable);
 	TupleTableSlot *new = table_slot_create(rel, &estate->es_tupleTable);
 	uint64		nrows = 0;
+	bool		to_capture;
 
 	/* as before a statement: what the calling one has done so far is seen */
 	CommandCounterIncrement();
@@ -176,21 +211,29 @@ crm_update_directly(Relation rel, const Door *door, const CrmStep *steps, int n)
 	if (!door->steps_need_checks && RelationGetDescr(rel)->constr != NULL)
 		crm_check_exprs(info) = palloc0(sizeof(ExprState *) *
 										(RelationGetDescr(rel)->constr->num_check + 1));
+	to_capture = leave_out_capture(rel, info);
 	crm_epq_init(&epq, estate);
 	AfterTriggerBeginQuery();
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		ResetPerTupleExprContext(estate);
+		steps[i].to_capture = steps[i].captured = false;
 		if (!crm_row_lock(rel, door, steps[i].key, estate, old))
 			continue;
 		ExecCopySlot(new, old);
 		ExecSimpleRelationUpdate(info, estate, &epq, old, new);
 		/* the new row lies elsewhere, unless a trigger has suppressed it */
 		if (!ItemPointerEquals(&old->tts_tid, &new->tts_tid))
+		{
 			nrows++;
+			steps[i].to_capture = to_capture;
+		}
 	}
 	AfterTriggerEndQuery(estate);
+	for (int i = 0; i < n; i++)
+		if (steps[i].to_capture && !steps[i].captured)
+			elog(ERROR, "the change tables were not told of %s", crm_row_name(door, steps[i].key));
 	EvalPlanQualEnd(&epq);
 	ExecCloseIndices(info);
 	ExecResetTupleTable(estate->es_tupleTable, false);

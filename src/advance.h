@@ -22,7 +22,7 @@ extern void crm_advance_row(Relation rel, const Door *door, CrmStep *step);
 extern bool crm_can_update_directly(Relation rel, const Door *door);
 
 /* The same update, of each step's row, without a statement; returns the number of rows. */
-extern uint64 crm_update_directly(Relation rel, const Door *door, const CrmStep *steps, int n);
+extern uint64 crm_update_directly(Relation rel, const Door *door, CrmStep *steps, int n);
 
 /* Error: the update was done without our trigger */
 pg_noreturn extern void crm_refuse_without_trigger(const Door *door);

@@ -22,6 +22,7 @@
 
 #include "advance.h"
 #include "attempt.h"
+#include "capture.h"
 #include "catalog.h"
 #include "changes.h"
 #include "door.h"
@@ -113,12 +114,28 @@ typedef struct Batch
 	Relation	rel;
 	const Door *door;
 	bool		directly;
+	bool		is_watched;		/* by triggers that may look at the sales figures */
 	Datum		ids;			/* bigint[] */
 	CrmStep    *steps;
 	int			n;
 	uint64		nrows;			/* that were updated */
 	CrmStep    *current;		/* when they are taken one by one */
 } Batch;
+
+static bool
+is_watched(Relation rel, const Door *door)
+{
+	bool		result = crm_is_watched(rel);
+
+	if (!result && door->has_history)
+	{
+		Relation	history = table_open(door->history_relid, RowExclusiveLock);
+
+		result = crm_is_watched(history);
+		table_close(history, NoLock);
+	}
+	return result;
+}
 
 static void
 update_rows(void *arg)
@@ -151,7 +168,10 @@ take_all(void *arg)
 	Batch	   *batch = arg;
 	uint64		nresolved = 0;
 
-	crm_hold_changes(update_rows, batch);
+	if (batch->is_watched)
+		update_rows(batch);
+	else
+		crm_hold_changes(update_rows, batch);
 	for (int i = 0; i < batch->n; i++)
 	{
 		if (!batch->steps[i].resolved)
@@ -264,6 +284,7 @@ crm_advance_orders(PG_FUNCTION_ARGS)
 	}
 
 	batch.directly = crm_can_update_directly(batch.rel, batch.door);
+	batch.is_watched = is_watched(batch.rel, batch.door);
 	/* outside of any subtransaction: who lacks a right hears of it, as for one order */
 	if (!batch.directly)
 		lock_rows(batch.rel, batch.door, batch.ids);

@@ -21,6 +21,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "miscadmin.h"
@@ -242,20 +243,17 @@ reporting_cents(Datum amount, Numeric rate)
 }
 
 static void
-capture_line_of(const CapturedOrder *order, Relation rel, TupleTableSlot *line, int sign)
+change_of_line(const CapturedOrder *order, Relation rel, TupleTableSlot *line, int sign, LineChange *change)
 {
-	LineChange	change;
-
-	change.day = order->day;
-	change.product_id = DatumGetInt64(get_value(&lines, rel, line, LINE_PRODUCT));
-	change.customer_id = order->customer_id;
-	change.owner = order->owner;
-	change.currency = order->currency;
-	change.workflow = order->workflow;
-	change.lines = sign;
-	change.quantity = sign * times(get_value(&lines, rel, line, LINE_QUANTITY), 1000);
-	change.amount = sign * reporting_cents(get_value(&lines, rel, line, LINE_AMOUNT), order->rate);
-	crm_append_line_change(&change);
+	change->day = order->day;
+	change->product_id = DatumGetInt64(get_value(&lines, rel, line, LINE_PRODUCT));
+	change->customer_id = order->customer_id;
+	change->owner = order->owner;
+	change->currency = order->currency;
+	change->workflow = order->workflow;
+	change->lines = sign;
+	change->quantity = sign * times(get_value(&lines, rel, line, LINE_QUANTITY), 1000);
+	change->amount = sign * reporting_cents(get_value(&lines, rel, line, LINE_AMOUNT), order->rate);
 }
 
 /* All lines of an order, as a command found them, go from one kind of order to another. */
@@ -268,6 +266,8 @@ capture_lines(int64 order_id, const CapturedOrder *old, const CapturedOrder *new
 	Snapshot	snapshot = snapshot_before(command);
 	IndexScanDesc scan;
 	ScanKeyData condition;
+	LineChange	changes[CRM_MAX_LINE_CHANGES];
+	int			nchanges = 0;
 
 	check_source(&lines, rel);
 	index = index_open(crm_primary_key(rel, "order_id", "line_no"), AccessShareLock);
@@ -279,10 +279,16 @@ capture_lines(int64 order_id, const CapturedOrder *old, const CapturedOrder *new
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (old != NULL && old->booked)
-			capture_line_of(old, rel, line, -1);
+			change_of_line(old, rel, line, -1, &changes[nchanges++]);
 		if (new != NULL && new->booked)
-			capture_line_of(new, rel, line, 1);
+			change_of_line(new, rel, line, 1, &changes[nchanges++]);
+		if (nchanges > CRM_MAX_LINE_CHANGES - 2)
+		{
+			crm_append_line_changes(changes, nchanges);
+			nchanges = 0;
+		}
 	}
+	crm_append_line_changes(changes, nchanges);
 	index_endscan(scan);
 	index_close(index, NoLock);
 	UnregisterSnapshot(snapshot);
@@ -292,12 +298,12 @@ capture_lines(int64 order_id, const CapturedOrder *old, const CapturedOrder *new
 }
 
 static void
-capture_order_of(const CapturedOrder *order, text *left_status, int sign, int64 total)
+capture_order_of(const CapturedOrder *order, text *left_status, int sign, int64 total, const EventChange *event)
 {
 	OrderChange change = {order->day, order->customer_id, order->owner, order->currency,
 	order->workflow, order->status, left_status, sign, total};
 
-	crm_append_order_change(&change);
+	crm_append_order_change(&change, event);
 }
 
 /* The command that wrote a row, or took it away */
@@ -319,17 +325,10 @@ get_rows(TriggerData *trigger, TupleTableSlot **old, TupleTableSlot **new)
 		TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? trigger->tg_trigslot : trigger->tg_newslot;
 }
 
-/*
- * crm_capture_order() returns trigger
- *
- * AFTER INSERT OR UPDATE OR DELETE row trigger of crm.orders: tells the change
- * tables what a change of an order does to the figures of orders and of the lines
- * sold. Errors: 42809 on another table, 39P01 if not called as such a trigger.
- */
-Datum
-crm_capture_order(PG_FUNCTION_ARGS)
+/* What a change of an order does to the figures; and its event, if that is not told of elsewhere */
+static void
+capture_order(TriggerData *trigger, const EventChange *event)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_capture_order", CRM_TRIGGER_AFTER_ANY_ROW);
 	Relation	rel = trigger->tg_relation;
 	TupleTableSlot *old_row,
 			   *new_row;
@@ -346,23 +345,46 @@ crm_capture_order(PG_FUNCTION_ARGS)
 	if (old_row != NULL && new_row != NULL && same_group_of_orders(&old, &new))
 	{
 		if (old.total != new.total)
-			capture_order_of(&old, NULL, 0, new.total - old.total);
+			capture_order_of(&old, NULL, 0, new.total - old.total, NULL);
 		if (!same(old.status, new.status))
-			capture_order_of(&new, old.status, 1, new.total);
+		{
+			/* a trigger on the event may have changed that */
+			bool		is_step = event != NULL && event->events == 1 && same(event->from_status, old.status) &&
+				same(event->to_status, new.status);
+
+			capture_order_of(&new, old.status, 1, new.total, is_step ? event : NULL);
+			if (is_step)
+				event = NULL;
+		}
 	}
 	else
 	{
 		if (old_row != NULL)
-			capture_order_of(&old, NULL, -1, -old.total);
+			capture_order_of(&old, NULL, -1, -old.total, NULL);
 		if (new_row != NULL)
-			capture_order_of(&new, NULL, 1, new.total);
+			capture_order_of(&new, NULL, 1, new.total, NULL);
 	}
+	if (event != NULL)
+		crm_append_event_change(event);
 
 	/* a new order can have no lines before its own command */
 	if (old_row != NULL && (old.booked || new.booked) &&
 		(new_row == NULL || !same_for_lines(&old, &new)))
 		capture_lines(DatumGetInt64(crm_get_not_null(rel, old_row, crm_column(rel, "id", INT8OID))), &old,
 					  new_row == NULL ? NULL : &new, writing_command(trigger));
+}
+
+/*
+ * crm_capture_order() returns trigger
+ *
+ * AFTER INSERT OR UPDATE OR DELETE row trigger of crm.orders: tells the change
+ * tables what a change of an order does to the figures of orders and of the lines
+ * sold. Errors: 42809 on another table, 39P01 if not called as such a trigger.
+ */
+Datum
+crm_capture_order(PG_FUNCTION_ARGS)
+{
+	capture_order(crm_trigger_data(fcinfo, "crm_capture_order", CRM_TRIGGER_AFTER_ANY_ROW), NULL);
 	PG_RETURN_POINTER(NULL);
 }
 
@@ -475,7 +497,12 @@ crm_capture_line(PG_FUNCTION_ARGS)
 			continue;
 		order = get_order(fcinfo, DatumGetInt64(get_value(&lines, rel, rows[i], LINE_ORDER)), command);
 		if (order != NULL)
-			capture_line_of(order, rel, rows[i], i == 0 ? -1 : 1);
+		{
+			LineChange	change;
+
+			change_of_line(order, rel, rows[i], i == 0 ? -1 : 1, &change);
+			crm_append_line_changes(&change, 1);
+		}
 	}
 	PG_RETURN_POINTER(NULL);
 }
@@ -498,26 +525,59 @@ microseconds(const Interval *span)
 }
 
 static void
+read_event(Relation rel, TupleTableSlot *event, int sign, EventChange *change)
+{
+	bool		no_dwell;
+	Datum		dwell;
+
+	check_source(&events, rel);
+	dwell = slot_getattr(event, events.numbers[EVENT_DWELL], &no_dwell);
+	change->day = crm_reporting_day(DatumGetTimestampTz(get_value(&events, rel, event, EVENT_AT)));
+	change->event = get_text(&events, event, EVENT_EVENT);
+	change->from_status = get_text(&events, event, EVENT_FROM);
+	change->to_status = get_text(&events, event, EVENT_TO);
+	change->events = sign;
+	change->dwell = no_dwell ? 0 : sign * microseconds(DatumGetIntervalP(dwell));
+}
+
+static void
 capture_event(Relation rel, TupleTableSlot *event, int sign)
 {
 	EventChange change;
-	bool		no_dwell;
-	Datum		dwell = slot_getattr(event, events.numbers[EVENT_DWELL], &no_dwell);
 
-	change.day = crm_reporting_day(DatumGetTimestampTz(get_value(&events, rel, event, EVENT_AT)));
-	change.event = get_text(&events, event, EVENT_EVENT);
-	change.from_status = get_text(&events, event, EVENT_FROM);
-	change.to_status = get_text(&events, event, EVENT_TO);
-	change.events = sign;
-	change.dwell = no_dwell ? 0 : sign * microseconds(DatumGetIntervalP(dwell));
+	read_event(rel, event, sign, &change);
 	crm_append_event_change(&change);
 }
 
-void
-crm_capture_new_event(Relation rel, TupleTableSlot *event)
+bool
+crm_is_watched(Relation rel)
 {
-	check_source(&events, rel);
-	capture_event(rel, event, 1);
+	const TriggerDesc *triggers = rel->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (TRIGGER_FOR_AFTER(trigger->tgtype) && trigger->tgenabled != TRIGGER_DISABLED && !trigger->tgisinternal &&
+			(TRIGGER_FOR_INSERT(trigger->tgtype) || TRIGGER_FOR_UPDATE(trigger->tgtype)) &&
+			!crm_calls(trigger, crm_record_event) && !crm_calls(trigger, crm_capture_order) &&
+			!crm_calls(trigger, crm_capture_event))
+			return true;
+	}
+	return false;
+}
+
+void
+crm_capture_step(TriggerData *of_order, Relation rel, TupleTableSlot *event)
+{
+	EventChange change;
+
+	if (event != NULL)
+		read_event(rel, event, 1, &change);
+	if (of_order != NULL)
+		capture_order(of_order, event == NULL ? NULL : &change);
+	else if (event != NULL)
+		crm_append_event_change(&change);
 }
 
 /*
@@ -533,7 +593,6 @@ crm_capture_event(PG_FUNCTION_ARGS)
 	TupleTableSlot *old,
 			   *new;
 
-	check_source(&events, trigger->tg_relation);
 	get_rows(trigger, &old, &new);
 	if (old != NULL)
 		capture_event(trigger->tg_relation, old, -1);

@@ -7,18 +7,29 @@
 
 #include "crm.h"
 
+#include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
 extern void crm_capture_init(void);
 
-/* An event that was written without its trigger: what the trigger would have done */
-extern void crm_capture_new_event(Relation events, TupleTableSlot *event);
+/*
+ * What the triggers would have done, where they were left out: that of crm.orders, if
+ * of_order is what another trigger was called with, that of an event, if there is one.
+ */
+extern void crm_capture_step(TriggerData *of_order, Relation events, TupleTableSlot *event);
+
+/*
+ * Whether triggers of the user's see what a command has written before the change tables have
+ * been told of all of it
+ */
+extern bool crm_is_watched(Relation rel);
 
 /* Whether lines count for the figures with this version of an order as with the one that a command left */
 extern bool crm_order_counts_as_after(Relation orders, int64 id, TupleTableSlot *now, CommandId command);
 
-/* The trigger function, to know the trigger by */
+/* The trigger functions, to know the triggers by */
+extern PGDLLEXPORT Datum crm_capture_order(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum crm_capture_event(PG_FUNCTION_ARGS);
 
 #endif							/* CRM_CAPTURE_H */

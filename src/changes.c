@@ -6,10 +6,13 @@
  * each other. The rows go straight into the heap: no index, no trigger, no SPI.
  *
  * They go to its end, never into room that merged changes have left. So a merge can
- * say from which page on something waits (crm.merge_state), and a reader begins
+ * say from which page on something waits (crm.change_tables), and a reader begins
  * there: it need not step over what was merged long ago and stays only because
- * somebody holds an old snapshot. Once nobody does and nothing waits, the table is
- * emptied.
+ * somebody holds an old snapshot.
+ *
+ * There are two tables of each kind. When the first has grown, writers go to the
+ * second. So nothing new comes to the first, and once all of it is merged and
+ * nobody holds a snapshot from before, it is emptied; then they come back.
  *
  * Where the end is, a writer finds out under a share lock on the number of page 0,
  * which he gives back as soon as his row is written. A merge takes the same lock
@@ -46,7 +49,10 @@
 PG_FUNCTION_INFO_V1(crm_first_waiting_page);
 PG_FUNCTION_INFO_V1(crm_is_seen_by_all);
 
-#define MAX_COLUMNS 9
+#define MAX_COLUMNS 12
+
+/* With so many pages a table has grown (as crm_empty_changes() has it) */
+#define MANY_PAGES 1000
 
 /* About so many changes lie on a page */
 #define ROWS_OF_PAGE 100
@@ -54,48 +60,56 @@ PG_FUNCTION_INFO_V1(crm_is_seen_by_all);
 /* So many rows of a table are held back at most */
 #define MAX_HELD 500
 
-typedef struct ChangeTable
+/* Where the columns lie in a table, good while relid is its OID */
+typedef struct Columns
 {
-	const char *name;
+	Oid			relid;
+	AttrNumber	numbers[MAX_COLUMNS];
+} Columns;
+
+typedef struct ChangeKind
+{
+	const char *names[2];		/* of the tables; the second may be missing */
 	int			ncolumns;
 	struct
 	{
 		const char *name;
 		Oid			type;
 	}			columns[MAX_COLUMNS];
-	Oid			relid;			/* whose columns are: */
-	AttrNumber	numbers[MAX_COLUMNS];
+	Columns		found[2];
 	/* what a batch holds back */
 	TupleTableSlot **held;		/* NULL if nothing has been yet */
 	int			nheld;
-} ChangeTable;
+	int			held_for;		/* which of the tables */
+} ChangeKind;
 
-static ChangeTable line_changes = {"line_changes", 9, {
+static ChangeKind line_changes = {{"line_changes_1", "line_changes_2"}, 9, {
 		{"day", DATEOID}, {"product_id", INT8OID}, {"customer_id", INT8OID}, {"owner", TEXTOID},
 		{"currency", TEXTOID}, {"workflow", TEXTOID}, {"lines", INT4OID}, {"quantity", INT8OID},
 		{"amount", INT8OID}
 }};
-static ChangeTable order_changes = {"order_changes", 9, {
+static ChangeKind order_changes = {{"order_changes_1", "order_changes_2"}, 12, {
 		{"day", DATEOID}, {"customer_id", INT8OID}, {"owner", TEXTOID}, {"currency", TEXTOID},
 		{"workflow", TEXTOID}, {"status", TEXTOID}, {"left_status", TEXTOID}, {"orders", INT4OID},
-		{"total", INT8OID}
+		{"total", INT8OID}, {"stepped_on", DATEOID}, {"event", TEXTOID}, {"dwell", INT8OID}
 }};
-static ChangeTable event_changes = {"event_changes", 6, {
+static ChangeKind event_changes = {{"event_changes_1", "event_changes_2"}, 6, {
 		{"day", DATEOID}, {"event", TEXTOID}, {"from_status", TEXTOID}, {"to_status", TEXTOID},
 		{"events", INT4OID}, {"dwell", INT8OID}
 }};
-static ChangeTable dimension_changes = {"dimension_changes", 2, {
+static ChangeKind dimension_changes = {{"dimension_changes", NULL}, 2, {
 		{"dimension", TEXTOID}, {"id", INT8OID}
 }};
 
-static ChangeTable *const tables[] = {&line_changes, &order_changes, &event_changes, &dimension_changes};
+static ChangeKind *const kinds[] = {&line_changes, &order_changes, &event_changes, &dimension_changes};
 
 static void
 forget_columns(Oid relid)
 {
-	for (int i = 0; i < lengthof(tables); i++)
-		if (relid == InvalidOid || relid == tables[i]->relid)
-			tables[i]->relid = InvalidOid;
+	for (int i = 0; i < lengthof(kinds); i++)
+		for (int j = 0; j < lengthof(kinds[i]->found); j++)
+			if (relid == InvalidOid || relid == kinds[i]->found[j].relid)
+				kinds[i]->found[j].relid = InvalidOid;
 }
 
 void
@@ -105,17 +119,39 @@ crm_changes_init(void)
 }
 
 static void
-find_columns(ChangeTable *table, Relation rel)
+find_columns(ChangeKind *kind, Columns *columns, Relation rel)
 {
+	if (columns->relid == RelationGetRelid(rel))
+		return;
 	/* what an index would need, we do not do */
 	if (rel->rd_rel->relkind != RELKIND_RELATION || rel->rd_rel->relhasindex)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("change table %s is not an ordinary table without indexes", crm_relation_name(rel)),
 				 errhint("Drop its indexes.")));
-	for (int i = 0; i < table->ncolumns; i++)
-		table->numbers[i] = crm_column(rel, table->columns[i].name, table->columns[i].type);
-	table->relid = RelationGetRelid(rel);
+	for (int i = 0; i < kind->ncolumns; i++)
+		columns->numbers[i] = crm_column(rel, kind->columns[i].name, kind->columns[i].type);
+	columns->relid = RelationGetRelid(rel);
+}
+
+/* The table that is written to now; the lock stays until the end of the transaction. */
+static Relation
+open_table(ChangeKind *kind, int *which)
+{
+	Relation	rel = table_open(crm_table_oid(kind->names[0]), RowExclusiveLock);
+	BlockNumber last = RelationGetTargetBlock(rel);
+
+	*which = 0;
+	/* its last page when we were here last will do; the end of the file if we never were */
+	if (kind->names[1] != NULL && (last == InvalidBlockNumber ? RelationGetNumberOfBlocks(rel) : last + 1) >= MANY_PAGES)
+	{
+		/* not to be at the one that is to be emptied */
+		table_close(rel, RowExclusiveLock);
+		*which = 1;
+		rel = table_open(crm_table_oid(kind->names[1]), RowExclusiveLock);
+	}
+	find_columns(kind, &kind->found[*which], rel);
+	return rel;
 }
 
 /* The subtransaction whose changes are held back, and where */
@@ -127,14 +163,14 @@ static EventChange held_event;
 static bool has_held_event = false;
 
 static void
-fill(const ChangeTable *table, TupleTableSlot *slot, const Datum *values, const bool *nulls)
+fill(const ChangeKind *kind, const Columns *columns, TupleTableSlot *slot, const Datum *values, const bool *nulls)
 {
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
-	for (int i = 0; i < table->ncolumns; i++)
+	for (int i = 0; i < kind->ncolumns; i++)
 	{
-		slot->tts_values[table->numbers[i] - 1] = values[i];
-		slot->tts_isnull[table->numbers[i] - 1] = nulls[i];
+		slot->tts_values[columns->numbers[i] - 1] = values[i];
+		slot->tts_isnull[columns->numbers[i] - 1] = nulls[i];
 	}
 	ExecStoreVirtualTuple(slot);
 }
@@ -158,15 +194,15 @@ write_rows(Relation rel, TupleTableSlot **slots, int n)
 	BlockNumber pages;
 
 	/*
-	 * Readers' scans of a range of pages leave no predicate locks behind; that of crm.merge_state,
+	 * Readers' scans of a range of pages leave no predicate locks behind; that of crm.change_tables,
 	 * which tells them where to begin, does.
 	 */
 	if (IsolationIsSerializable())
 	{
-		Relation	state = table_open(crm_table_oid("merge_state"), AccessShareLock);
+		Relation	list = table_open(crm_table_oid("change_tables"), AccessShareLock);
 
-		CheckForSerializableConflictIn(state, NULL, InvalidBlockNumber);
-		table_close(state, AccessShareLock);
+		CheckForSerializableConflictIn(list, NULL, InvalidBlockNumber);
+		table_close(list, AccessShareLock);
 	}
 
 	LockPage(rel, 0, ShareLock);
@@ -181,69 +217,80 @@ write_rows(Relation rel, TupleTableSlot **slots, int n)
 }
 
 static void
-write_held(ChangeTable *table)
+write_held(ChangeKind *kind)
 {
 	Relation	rel;
 
-	if (table->nheld == 0)
+	if (kind->nheld == 0)
 		return;
-	rel = table_open(crm_table_oid(table->name), RowExclusiveLock);
-	if (!equalTupleDescs(RelationGetDescr(rel), table->held[0]->tts_tupleDescriptor))
+	rel = table_open(crm_table_oid(kind->names[kind->held_for]), RowExclusiveLock);
+	if (!equalTupleDescs(RelationGetDescr(rel), kind->held[0]->tts_tupleDescriptor))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("change table %s was altered while it was written to", crm_relation_name(rel)),
 				 errhint("Look for a trigger that does so.")));
-	write_rows(rel, table->held, table->nheld);
-	table->nheld = 0;
+	write_rows(rel, kind->held, kind->nheld);
+	kind->nheld = 0;
 	table_close(rel, NoLock);
 }
 
 /* The next row to be held back, empty */
 static TupleTableSlot *
-next_held(ChangeTable *table)
+next_held(ChangeKind *kind)
 {
-	if (table->held == NULL)
+	if (kind->held == NULL)
 	{
-		Relation	rel = table_open(crm_table_oid(table->name), RowExclusiveLock);
+		Relation	rel = open_table(kind, &kind->held_for);
 		MemoryContext caller = MemoryContextSwitchTo(held_context);
 		TupleDesc	desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 
-		find_columns(table, rel);
-		table->held = palloc(sizeof(TupleTableSlot *) * MAX_HELD);
+		kind->held = palloc(sizeof(TupleTableSlot *) * MAX_HELD);
 		for (int i = 0; i < MAX_HELD; i++)
-			table->held[i] = MakeTupleTableSlot(desc, &TTSOpsHeapTuple);
+			kind->held[i] = MakeTupleTableSlot(desc, &TTSOpsHeapTuple);
 		MemoryContextSwitchTo(caller);
-		/* the lock stays until the end of the transaction */
 		table_close(rel, NoLock);
 	}
-	else if (table->nheld == MAX_HELD)
-		write_held(table);
-	return table->held[table->nheld++];
+	else if (kind->nheld == MAX_HELD)
+		write_held(kind);
+	return kind->held[kind->nheld++];
 }
 
+/* Several rows, one behind the other in values and nulls */
 static void
-append(ChangeTable *table, const Datum *values, const bool *nulls)
+append_rows(ChangeKind *kind, Datum (*values)[MAX_COLUMNS], bool (*nulls)[MAX_COLUMNS], int n)
 {
 	Relation	rel;
-	TupleTableSlot *slot;
+	TupleTableSlot *slots[CRM_MAX_LINE_CHANGES];
+	int			which;
 
 	/* what a subtransaction within has to tell goes with it should it roll back */
 	if (holder != InvalidSubTransactionId && holder == GetCurrentSubTransactionId())
 	{
-		slot = next_held(table);
-		fill(table, slot, values, nulls);
-		ExecMaterializeSlot(slot);
+		for (int i = 0; i < n; i++)
+		{
+			TupleTableSlot *slot = next_held(kind);
+
+			fill(kind, &kind->found[kind->held_for], slot, values[i], nulls[i]);
+			ExecMaterializeSlot(slot);
+		}
 		return;
 	}
-	rel = table_open(crm_table_oid(table->name), RowExclusiveLock);
-	if (table->relid != RelationGetRelid(rel))
-		find_columns(table, rel);
-	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
-	fill(table, slot, values, nulls);
-	write_rows(rel, &slot, 1);
-	ExecDropSingleTupleTableSlot(slot);
-	/* the lock stays until the end of the transaction */
+	rel = open_table(kind, &which);
+	for (int i = 0; i < n; i++)
+	{
+		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(rel), n == 1 ? &TTSOpsVirtual : &TTSOpsHeapTuple);
+		fill(kind, &kind->found[which], slots[i], values[i], nulls[i]);
+	}
+	write_rows(rel, slots, n);
+	for (int i = 0; i < n; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
 	table_close(rel, NoLock);
+}
+
+static void
+append(ChangeKind *kind, Datum *values, bool *nulls)
+{
+	append_rows(kind, (Datum (*)[MAX_COLUMNS]) values, (bool (*)[MAX_COLUMNS]) nulls, 1);
 }
 
 static void
@@ -254,25 +301,30 @@ put_text(Datum *values, bool *nulls, int i, text *value)
 }
 
 void
-crm_append_line_change(const LineChange *change)
+crm_append_line_changes(const LineChange *changes, int n)
 {
-	Datum		values[MAX_COLUMNS];
-	bool		nulls[MAX_COLUMNS] = {false};
+	Datum		values[CRM_MAX_LINE_CHANGES][MAX_COLUMNS];
+	bool		nulls[CRM_MAX_LINE_CHANGES][MAX_COLUMNS] = {{false}};
 
-	values[0] = DateADTGetDatum(change->day);
-	values[1] = Int64GetDatum(change->product_id);
-	values[2] = Int64GetDatum(change->customer_id);
-	put_text(values, nulls, 3, change->owner);
-	put_text(values, nulls, 4, change->currency);
-	put_text(values, nulls, 5, change->workflow);
-	values[6] = Int32GetDatum(change->lines);
-	values[7] = Int64GetDatum(change->quantity);
-	values[8] = Int64GetDatum(change->amount);
-	append(&line_changes, values, nulls);
+	if (n == 0)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		values[i][0] = DateADTGetDatum(changes[i].day);
+		values[i][1] = Int64GetDatum(changes[i].product_id);
+		values[i][2] = Int64GetDatum(changes[i].customer_id);
+		put_text(values[i], nulls[i], 3, changes[i].owner);
+		put_text(values[i], nulls[i], 4, changes[i].currency);
+		put_text(values[i], nulls[i], 5, changes[i].workflow);
+		values[i][6] = Int32GetDatum(changes[i].lines);
+		values[i][7] = Int64GetDatum(changes[i].quantity);
+		values[i][8] = Int64GetDatum(changes[i].amount);
+	}
+	append_rows(&line_changes, values, nulls, n);
 }
 
 void
-crm_append_order_change(const OrderChange *change)
+crm_append_order_change(const OrderChange *change, const EventChange *event)
 {
 	Datum		values[MAX_COLUMNS];
 	bool		nulls[MAX_COLUMNS] = {false};
@@ -286,6 +338,10 @@ crm_append_order_change(const OrderChange *change)
 	put_text(values, nulls, 6, change->left_status);
 	values[7] = Int32GetDatum(change->orders);
 	values[8] = Int64GetDatum(change->total);
+	values[9] = DateADTGetDatum(event == NULL ? 0 : event->day);
+	values[10] = PointerGetDatum(event == NULL ? NULL : event->event);
+	values[11] = Int64GetDatum(event == NULL ? 0 : event->dwell);
+	nulls[9] = nulls[10] = nulls[11] = event == NULL;
 	append(&order_changes, values, nulls);
 }
 
@@ -376,17 +432,17 @@ crm_hold_changes(void (*action) (void *), void *arg)
 		action(arg);
 		if (has_held_event)
 			append_event_change(&held_event);
-		for (int i = 0; i < lengthof(tables); i++)
-			write_held(tables[i]);
+		for (int i = 0; i < lengthof(kinds); i++)
+			write_held(kinds[i]);
 	}
 	PG_FINALLY();
 	{
 		holder = InvalidSubTransactionId;
 		has_held_event = false;
-		for (int i = 0; i < lengthof(tables); i++)
+		for (int i = 0; i < lengthof(kinds); i++)
 		{
-			tables[i]->held = NULL;
-			tables[i]->nheld = 0;
+			kinds[i]->held = NULL;
+			kinds[i]->nheld = 0;
 		}
 		MemoryContextDelete(held_context);
 	}
@@ -473,7 +529,7 @@ Datum
 crm_is_seen_by_all(PG_FUNCTION_ARGS)
 {
 	FullTransactionId transaction = PG_GETARG_FULLTRANSACTIONID(0);
-	Relation	rel = table_open(crm_table_oid("merge_state"), AccessShareLock);
+	Relation	rel = table_open(crm_table_oid("change_tables"), AccessShareLock);
 	TransactionId oldest = GetOldestNonRemovableTransactionId(rel);
 
 	table_close(rel, AccessShareLock);

@@ -48,9 +48,14 @@ typedef struct EventChange
 	int64		dwell;			/* microseconds */
 } EventChange;
 
-extern void crm_append_line_change(const LineChange *change);
-extern void crm_append_order_change(const OrderChange *change);
+/* So many at once, at most */
+#define CRM_MAX_LINE_CHANGES 64
+
+extern void crm_append_line_changes(const LineChange *changes, int n);
 extern void crm_append_event_change(const EventChange *change);
+
+/* With the event that is the step from left_status to status, so that both are one row; or NULL */
+extern void crm_append_order_change(const OrderChange *change, const EventChange *event);
 
 /* A product is in another category, a customer in another region */
 extern void crm_append_dimension_change(const char *dimension, int64 id);

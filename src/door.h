@@ -111,6 +111,8 @@ typedef struct CrmStep
 	text	   *to_status;
 	char	   *refusal;		/* of one in a batch: why it was refused */
 	bool		recorded;		/* the AFTER trigger has seen the row */
+	bool		to_capture;		/* it tells the change tables of it, too: their own trigger is left out */
+	bool		captured;		/* and has */
 
 	/* of a workflow that changes: not one row but all, each to where its status says */
 	const struct CrmMove *moves;

@@ -190,7 +190,8 @@ open_history(Relation rel, const Door **door)
 }
 
 void
-crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const HistoryRow *row)
+crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const HistoryRow *row,
+				   TriggerData *of_order)
 {
 	Oid			owner;
 	Relation	history = open_history(rel, &door);
@@ -246,8 +247,7 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 				 errdetail("A BEFORE trigger of table %s has suppressed the row.",
 						   crm_relation_name(history)),
 				 errhint("Look at the triggers of the table; one of them returns NULL.")));
-	if (captured)
-		crm_capture_new_event(history, slot);
+	crm_capture_step(of_order, history, captured ? slot : NULL);
 	if (info->ri_TrigDesc != NULL)
 		AfterTriggerEndQuery(estate);
 

@@ -7,6 +7,7 @@
 
 #include "crm.h"
 
+#include "commands/trigger.h"
 #include "datatype/timestamp.h"
 #include "utils/rel.h"
 
@@ -30,9 +31,12 @@ typedef struct HistoryRow
 	int64		request_hash;	/* of a request that places an order */
 } HistoryRow;
 
-/* Append what has happened to a row of rel, as it is now. */
+/*
+ * Append what has happened to a row of rel, as it is now. of_order is NULL, or with what the
+ * change tables are to be told of the row as well (capture.h).
+ */
 extern void crm_history_append(Relation rel, const Door *door, TupleTableSlot *now,
-							   const HistoryRow *row);
+							   const HistoryRow *row, TriggerData *of_order);
 
 /*
  * What was recorded with that request key: *found gets the row's key, event,

@@ -133,6 +133,9 @@ crm_merge_worker_init(void)
 	RegisterXactCallback(at_end_of_transaction, NULL);
 }
 
+/* So many changes are merged in one transaction, so that nobody waits long for its locks */
+#define AT_MOST	50000
+
 /* The statement that merges, with the schema that we were installed in; NULL if we are not */
 static char *
 merge_statement(int at_least)
@@ -146,7 +149,7 @@ merge_statement(int at_least)
 	if (SPI_execute(sql, true, 1) != SPI_OK_SELECT || SPI_processed == 0)
 		return NULL;
 	schema = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	return psprintf("SELECT %s(%d)", quote_qualified_identifier(schema, "crm_merge_rollups"), at_least);
+	return psprintf("SELECT %s(%d, %d)", quote_qualified_identifier(schema, "crm_merge_rollups"), at_least, AT_MOST);
 }
 
 /* Run a statement, or a merge, as the owner of the rollups; returns the number in the first row, -1 if there is no extension. */
@@ -213,9 +216,7 @@ merge(int at_least)
 		RESUME_INTERRUPTS();
 		StartTransactionCommand();
 		values[0] = CStringGetTextDatum(error->message);
-		(void) run_as_owner("UPDATE " CRM_SCHEMA ".merge_state SET failed_at = pg_catalog.clock_timestamp(), failure = $1,"
-							" written_by = CASE WHEN written_by::pg_catalog.xid OPERATOR(pg_catalog.=) xmin"
-							" THEN pg_catalog.pg_current_xact_id() END",
+		(void) run_as_owner("UPDATE " CRM_SCHEMA ".merge_state SET failed_at = pg_catalog.clock_timestamp(), failure = $1",
 							0, 1, types, values);
 		CommitTransactionCommand();
 		merged = -1;
@@ -270,6 +271,12 @@ crm_merge_worker_main(Datum database)
 		if (merged < 0)
 			return;
 		naps = merged < crm_merge_threshold / 2 ? naps + 1 : 0;
+		/* there is more */
+		if (merged >= AT_MOST / 2)
+		{
+			CHECK_FOR_INTERRUPTS();
+			continue;
+		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, NAP_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();

@@ -10,6 +10,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "capture.h"
 #include "catalog.h"
 #include "choice.h"
 #include "door.h"
@@ -153,6 +154,8 @@ crm_record_event(PG_FUNCTION_ARGS)
 	TupleTableSlot *new = is_insert ? trigger->tg_trigslot : trigger->tg_newslot;
 	HistoryRow	row = {0};
 	bool		isnull;
+	CrmStep    *step;
+	TriggerData *of_order = NULL;
 
 	if (!door->has_history)
 		ereport(ERROR,
@@ -164,11 +167,20 @@ crm_record_event(PG_FUNCTION_ARGS)
 	row.seq = DatumGetInt32(crm_get_not_null(rel, new, door->version));
 	row.at = DatumGetTimestampTz(crm_get_not_null(rel, new, door->status_since));
 	row.to = DatumGetTextPP(crm_get_not_null(rel, new, door->status));
+	step = is_insert ? NULL : crm_step_for(door, row.key);
+	if (step != NULL && step->to_capture)
+	{
+		of_order = trigger;
+		step->captured = true;
+	}
 	if (is_insert)
 		record_insert(door, rel, new, &row);
 	else if (!record_update(door, rel, trigger->tg_trigslot, new, &row))
+	{
+		crm_capture_step(of_order, NULL, NULL);
 		PG_RETURN_POINTER(NULL);
-	crm_history_append(rel, door, new, &row);
+	}
+	crm_history_append(rel, door, new, &row, of_order);
 	PG_RETURN_POINTER(NULL);
 }
 

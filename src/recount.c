@@ -8,6 +8,7 @@
  */
 #include "crm.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -19,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #include "catalog.h"
 #include "changes.h"
@@ -88,11 +90,12 @@ get_text(HeapTuple row, TupleDesc desc, int column)
 }
 
 /*
- * All lines of orders of a workflow ($1) in statuses that have come ($2) or gone ($3).
- * Not by an INSERT, which would put them anywhere: see changes.c.
+ * All lines of orders of a workflow ($1) in statuses that have come ($2) or gone ($3), as the
+ * command found them: what it does to them itself is told by their own triggers, by
+ * the new rules (capture.c). Not by an INSERT, which would put them anywhere: see changes.c.
  */
 static void
-append_lines(Oid *types, Datum *values)
+append_lines(Oid *types, Datum *values, CommandId command)
 {
 	static const char sql[] =
 		"SELECT o.placed_on, l.product_id, o.customer_id, o.owner, o.currency, o.workflow, s.sign,"
@@ -104,11 +107,14 @@ append_lines(Oid *types, Datum *values)
 	Relation	rollups = table_open(crm_table_oid("rollups"), AccessShareLock);
 	CrmCaller	caller;
 	Portal		rows;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 
+	snapshot->curcid = command;
 	crm_become_owner(rollups, &caller);
 	SPI_connect();
-	/* not read-only: what has been written before the lock must be seen */
-	rows = SPI_cursor_open_with_args(NULL, sql, 3, types, values, NULL, false, 0);
+	/* read-only: with this snapshot, which is newer than the lock */
+	PushActiveSnapshot(snapshot);
+	rows = SPI_cursor_open_with_args(NULL, sql, 3, types, values, NULL, true, 0);
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -131,11 +137,13 @@ append_lines(Oid *types, Datum *values)
 			change.lines = (int32) get_number(row, desc, 7);
 			change.quantity = get_number(row, desc, 8);
 			change.amount = get_number(row, desc, 9);
-			crm_append_line_change(&change);
+			crm_append_line_changes(&change, 1);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_cursor_close(rows);
+	PopActiveSnapshot();
+	UnregisterSnapshot(snapshot);
 	SPI_finish();
 	crm_become_caller(&caller);
 	table_close(rollups, NoLock);
@@ -197,16 +205,16 @@ crm_capture_booked(PG_FUNCTION_ARGS)
 
 	refuse_old_snapshot("what counts as sold cannot be changed");
 	LockRelationOid(crm_table_oid("orders"), ShareRowExclusiveLock);
-	append_lines(types, values);
+	append_lines(types, values, HeapTupleHeaderGetCmin(trigger->tg_newtuple->t_data));
 	PG_RETURN_POINTER(NULL);
 }
 
 /*
  * crm_capture_time_zone() returns trigger
  *
- * AFTER UPDATE row trigger of crm.settings: the days of the events are those of the
- * reporting time zone, so with another one all are counted again. (Orders keep
- * their placed_on.) Errors: 0A000 in a REPEATABLE READ or SERIALIZABLE transaction,
+ * AFTER INSERT OR UPDATE row trigger of crm.settings: the days of the events are those
+ * of the reporting time zone, so with another one, or if the row had been away, all are
+ * counted again. (Orders keep their placed_on.) Errors: 0A000 in a REPEATABLE READ or SERIALIZABLE transaction,
  * 42809 on another table, 39P01.
  */
 Datum
@@ -219,7 +227,7 @@ crm_capture_time_zone(PG_FUNCTION_ARGS)
 	char	   *sql;
 
 	check_table(rel, "settings");
-	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ||
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) &&
 		strcmp(TextDatumGetCString(crm_get(trigger->tg_trigtuple, zone, rel, &isnull)),
 			   TextDatumGetCString(crm_get(trigger->tg_newtuple, zone, rel, &isnull))) == 0)
 		PG_RETURN_POINTER(NULL);

@@ -13,9 +13,10 @@ CREATE TABLE crm.rollups (
     CONSTRAINT rollups_grain_is_known          CHECK (grain IN ('line', 'order', 'event'))
 );
 
--- No index on any of the four: a writer appends and goes on. Rows go away when they are merged; what of that is dead is not
--- used again (src/changes.c), nor may VACUUM cut pages off: merge_state counts them.
-CREATE TABLE crm.line_changes (
+-- No index on any of these: a writer appends and goes on. Rows go away when they are merged; what of that is dead is not
+-- used again, nor may VACUUM cut pages off: change_tables counts them. There are two of each kind: when the first has grown,
+-- writers go to the second until the first could be emptied (src/changes.c).
+CREATE TABLE crm.line_changes_1 (
     day          date,
     product_id   bigint,
     customer_id  bigint,
@@ -26,7 +27,7 @@ CREATE TABLE crm.line_changes (
     workflow     text,
     owner        text
 ) WITH (autovacuum_enabled = off, vacuum_truncate = off);
-CREATE TABLE crm.order_changes (
+CREATE TABLE crm.order_changes_1 (
     day          date,
     orders       integer,
     customer_id  bigint,
@@ -35,9 +36,12 @@ CREATE TABLE crm.order_changes (
     workflow     text,
     status       text,
     left_status  text,
-    owner        text
+    owner        text,
+    stepped_on   date,
+    event        text,
+    dwell        bigint
 ) WITH (autovacuum_enabled = off, vacuum_truncate = off);
-CREATE TABLE crm.event_changes (
+CREATE TABLE crm.event_changes_1 (
     day          date,
     events       integer,
     dwell        bigint,
@@ -49,23 +53,21 @@ CREATE TABLE crm.dimension_changes (
     dimension    text,
     id           bigint
 );
--- Rows without a key: what a publication tells of their removal is all of them.
-ALTER TABLE crm.line_changes      REPLICA IDENTITY FULL;
-ALTER TABLE crm.order_changes     REPLICA IDENTITY FULL;
-ALTER TABLE crm.event_changes     REPLICA IDENTITY FULL;
-ALTER TABLE crm.dimension_changes REPLICA IDENTITY FULL;
 
--- What one transaction of a merge says to everybody: from which page on a change table has something that waits. It is
--- good for the file that it was said of, and in this row as the merge wrote it: a dump or a copy of it says nothing.
+-- What a merge says to everybody: from which page on a change table has something that waits. It is good for the file that
+-- it was said of, and in the row as the merge wrote it: a dump or a copy of it says nothing.
+CREATE TABLE crm.change_tables (
+    name         text    NOT NULL,
+    first_page   bigint  NOT NULL DEFAULT 0,
+    file         oid,
+    written_by   xid8,
+    CONSTRAINT change_tables_are_listed_once PRIMARY KEY (name)
+);
+INSERT INTO crm.change_tables (name) VALUES
+    ('line_changes_1'), ('line_changes_2'), ('order_changes_1'), ('order_changes_2'), ('event_changes_1'), ('event_changes_2');
+
 CREATE TABLE crm.merge_state (
     id          boolean     NOT NULL DEFAULT true,
-    line_page   bigint      NOT NULL DEFAULT 0,
-    line_file   oid,
-    order_page  bigint      NOT NULL DEFAULT 0,
-    order_file  oid,
-    event_page  bigint      NOT NULL DEFAULT 0,
-    event_file  oid,
-    written_by  xid8,
     merged_at   timestamptz,
     merged      bigint,
     failed_at   timestamptz,
@@ -94,50 +96,66 @@ COMMENT ON COLUMN crm.rollups.written_by IS 'Transaction that has written this r
 COMMENT ON CONSTRAINT rollups_have_a_unique_name     ON crm.rollups IS 'Each rollup has a name of its own';
 COMMENT ON CONSTRAINT rollups_name_has_1_to_55_bytes ON crm.rollups IS 'With _cells behind it, it is still a name';
 COMMENT ON CONSTRAINT rollups_grain_is_known         ON crm.rollups IS 'Lines, orders or events are summed up';
-COMMENT ON TABLE  crm.line_changes             IS 'What has changed about sold lines since the last merge; written by the database';
-COMMENT ON COLUMN crm.line_changes.day         IS 'Day on which the order was placed';
-COMMENT ON COLUMN crm.line_changes.product_id  IS 'Product that is sold';
-COMMENT ON COLUMN crm.line_changes.customer_id IS 'Customer who ordered';
-COMMENT ON COLUMN crm.line_changes.lines       IS 'Lines that came; negative: that went';
-COMMENT ON COLUMN crm.line_changes.quantity    IS 'Thousandths of a unit that came';
-COMMENT ON COLUMN crm.line_changes.amount      IS 'Cents that came, in the reporting currency';
-COMMENT ON COLUMN crm.line_changes.currency    IS 'Currency of the order';
-COMMENT ON COLUMN crm.line_changes.workflow    IS 'Sales process of the order';
-COMMENT ON COLUMN crm.line_changes.owner       IS 'Salesperson who looks after the order';
-COMMENT ON TABLE  crm.order_changes             IS 'What has changed about orders since the last merge; written by the database';
-COMMENT ON COLUMN crm.order_changes.day         IS 'Day on which the order was placed';
-COMMENT ON COLUMN crm.order_changes.orders      IS 'Orders that came; negative: that went';
-COMMENT ON COLUMN crm.order_changes.customer_id IS 'Customer who ordered';
-COMMENT ON COLUMN crm.order_changes.total       IS 'Cents that came, in the reporting currency';
-COMMENT ON COLUMN crm.order_changes.currency    IS 'Currency of the order';
-COMMENT ON COLUMN crm.order_changes.workflow    IS 'Sales process of the order';
-COMMENT ON COLUMN crm.order_changes.status      IS 'Status of the order';
-COMMENT ON COLUMN crm.order_changes.left_status IS 'Status that the same orders have left, if they have taken a step';
-COMMENT ON COLUMN crm.order_changes.owner       IS 'Salesperson who looks after the order';
-COMMENT ON TABLE  crm.event_changes             IS 'Which events have been recorded since the last merge; written by the database';
-COMMENT ON COLUMN crm.event_changes.day         IS 'Day of the event in the reporting time zone';
-COMMENT ON COLUMN crm.event_changes.events      IS 'Events that came; negative: that went';
-COMMENT ON COLUMN crm.event_changes.dwell       IS 'Microseconds that orders had been in from_status';
-COMMENT ON COLUMN crm.event_changes.event       IS 'What happened';
-COMMENT ON COLUMN crm.event_changes.from_status IS 'Status before';
-COMMENT ON COLUMN crm.event_changes.to_status   IS 'Status after';
+COMMENT ON TABLE  crm.line_changes_1             IS 'What has changed about sold lines since the last merge; written by the database';
+COMMENT ON COLUMN crm.line_changes_1.day         IS 'Day on which the order was placed';
+COMMENT ON COLUMN crm.line_changes_1.product_id  IS 'Product that is sold';
+COMMENT ON COLUMN crm.line_changes_1.customer_id IS 'Customer who ordered';
+COMMENT ON COLUMN crm.line_changes_1.lines       IS 'Lines that came; negative: that went';
+COMMENT ON COLUMN crm.line_changes_1.quantity    IS 'Thousandths of a unit that came';
+COMMENT ON COLUMN crm.line_changes_1.amount      IS 'Cents that came, in the reporting currency';
+COMMENT ON COLUMN crm.line_changes_1.currency    IS 'Currency of the order';
+COMMENT ON COLUMN crm.line_changes_1.workflow    IS 'Sales process of the order';
+COMMENT ON COLUMN crm.line_changes_1.owner       IS 'Salesperson who looks after the order';
+COMMENT ON TABLE  crm.order_changes_1             IS 'What has changed about orders since the last merge; written by the database';
+COMMENT ON COLUMN crm.order_changes_1.day         IS 'Day on which the order was placed';
+COMMENT ON COLUMN crm.order_changes_1.orders      IS 'Orders that came; negative: that went';
+COMMENT ON COLUMN crm.order_changes_1.customer_id IS 'Customer who ordered';
+COMMENT ON COLUMN crm.order_changes_1.total       IS 'Cents that came, in the reporting currency';
+COMMENT ON COLUMN crm.order_changes_1.currency    IS 'Currency of the order';
+COMMENT ON COLUMN crm.order_changes_1.workflow    IS 'Sales process of the order';
+COMMENT ON COLUMN crm.order_changes_1.status      IS 'Status of the order';
+COMMENT ON COLUMN crm.order_changes_1.left_status IS 'Status that the same orders have left, if they have taken a step';
+COMMENT ON COLUMN crm.order_changes_1.owner       IS 'Salesperson who looks after the order';
+COMMENT ON COLUMN crm.order_changes_1.stepped_on  IS 'Day of the step in the reporting time zone, if its event is told of here, too';
+COMMENT ON COLUMN crm.order_changes_1.event       IS 'What happened then';
+COMMENT ON COLUMN crm.order_changes_1.dwell       IS 'Microseconds that the orders had been in left_status then';
+COMMENT ON TABLE  crm.event_changes_1             IS 'Which events have been recorded since the last merge; written by the database';
+COMMENT ON COLUMN crm.event_changes_1.day         IS 'Day of the event in the reporting time zone';
+COMMENT ON COLUMN crm.event_changes_1.events      IS 'Events that came; negative: that went';
+COMMENT ON COLUMN crm.event_changes_1.dwell       IS 'Microseconds that orders had been in from_status';
+COMMENT ON COLUMN crm.event_changes_1.event       IS 'What happened';
+COMMENT ON COLUMN crm.event_changes_1.from_status IS 'Status before';
+COMMENT ON COLUMN crm.event_changes_1.to_status   IS 'Status after';
 COMMENT ON TABLE  crm.dimension_changes           IS 'Products and customers whose history has moved to another category or region since the last merge; written by the database';
 COMMENT ON COLUMN crm.dimension_changes.dimension IS 'category or region';
 COMMENT ON COLUMN crm.dimension_changes.id        IS 'Product or customer';
+CREATE TABLE crm.line_changes_2  (LIKE crm.line_changes_1  INCLUDING COMMENTS) WITH (autovacuum_enabled = off, vacuum_truncate = off);
+CREATE TABLE crm.order_changes_2 (LIKE crm.order_changes_1 INCLUDING COMMENTS) WITH (autovacuum_enabled = off, vacuum_truncate = off);
+CREATE TABLE crm.event_changes_2 (LIKE crm.event_changes_1 INCLUDING COMMENTS) WITH (autovacuum_enabled = off, vacuum_truncate = off);
+COMMENT ON TABLE crm.line_changes_2  IS 'The same, while line_changes_1 waits to be emptied';
+COMMENT ON TABLE crm.order_changes_2 IS 'The same, while order_changes_1 waits to be emptied';
+COMMENT ON TABLE crm.event_changes_2 IS 'The same, while event_changes_1 waits to be emptied';
+-- Rows without a key: what a publication tells of their removal is all of them.
+ALTER TABLE crm.line_changes_1    REPLICA IDENTITY FULL;
+ALTER TABLE crm.line_changes_2    REPLICA IDENTITY FULL;
+ALTER TABLE crm.order_changes_1   REPLICA IDENTITY FULL;
+ALTER TABLE crm.order_changes_2   REPLICA IDENTITY FULL;
+ALTER TABLE crm.event_changes_1   REPLICA IDENTITY FULL;
+ALTER TABLE crm.event_changes_2   REPLICA IDENTITY FULL;
+ALTER TABLE crm.dimension_changes REPLICA IDENTITY FULL;
 COMMENT ON TABLE  crm.rollup_values           IS 'Category of a product, region of a customer, as the sums have it; crm_merge_rollups() brings it up to date';
 COMMENT ON COLUMN crm.rollup_values.dimension IS 'category or region';
 COMMENT ON COLUMN crm.rollup_values.id        IS 'Product or customer';
 COMMENT ON COLUMN crm.rollup_values.value     IS 'The category or region';
 COMMENT ON CONSTRAINT rollup_values_are_known_once ON crm.rollup_values IS 'The sums have a product or customer in one place';
-COMMENT ON TABLE  crm.merge_state            IS 'How far the waiting changes have been merged; one row, written by crm_merge_rollups()';
+COMMENT ON TABLE  crm.change_tables            IS 'The change tables, and where in each of them something waits; written by crm_merge_rollups()';
+COMMENT ON COLUMN crm.change_tables.name       IS 'Name of the change table';
+COMMENT ON COLUMN crm.change_tables.first_page IS 'Page before which nothing waits';
+COMMENT ON COLUMN crm.change_tables.file       IS 'File that first_page is about; of another one (TRUNCATE, VACUUM FULL) it says nothing';
+COMMENT ON COLUMN crm.change_tables.written_by IS 'Transaction that has taken changes from it last, and written this row; if it is another one (a restored dump), first_page says nothing';
+COMMENT ON CONSTRAINT change_tables_are_listed_once ON crm.change_tables IS 'Each is there once';
+COMMENT ON TABLE  crm.merge_state            IS 'How the last merge of waiting changes went; one row, written by crm_merge_rollups()';
 COMMENT ON COLUMN crm.merge_state.id         IS 'true: there is one row';
-COMMENT ON COLUMN crm.merge_state.line_page  IS 'Page of line_changes before which nothing waits';
-COMMENT ON COLUMN crm.merge_state.line_file  IS 'File that line_page is about; of another one (VACUUM FULL) it says nothing';
-COMMENT ON COLUMN crm.merge_state.order_page IS 'Page of order_changes before which nothing waits';
-COMMENT ON COLUMN crm.merge_state.order_file IS 'File that order_page is about';
-COMMENT ON COLUMN crm.merge_state.event_page IS 'Page of event_changes before which nothing waits';
-COMMENT ON COLUMN crm.merge_state.event_file IS 'File that event_page is about';
-COMMENT ON COLUMN crm.merge_state.written_by IS 'Transaction that has written this row; if it is another one (a restored dump), the pages say nothing';
 COMMENT ON COLUMN crm.merge_state.merged_at  IS 'When something was merged last';
 COMMENT ON COLUMN crm.merge_state.merged     IS 'How many changes that were';
 COMMENT ON COLUMN crm.merge_state.failed_at  IS 'When the background worker last failed';
@@ -154,7 +172,7 @@ SELECT w.waiting_changes,
        (SELECT a.pid FROM pg_stat_activity a WHERE a.datname = current_database() AND a.backend_type = 'crm merge worker' LIMIT 1) AS worker_pid,
        s.failed_at,
        s.failure,
-       pg_relation_size('crm.line_changes') + pg_relation_size('crm.order_changes') + pg_relation_size('crm.event_changes') AS bytes
+       (SELECT sum(pg_relation_size(format('crm.%%I', t.name)::regclass))::bigint FROM crm.change_tables t) AS bytes
 FROM crm.merge_state s
 CROSS JOIN (SELECT (SELECT count(*) FROM %1$s c) + (SELECT count(*) FROM %2$s c) + (SELECT count(*) FROM %3$s c)
                 + (SELECT count(*) FROM crm.dimension_changes) AS waiting_changes) w$status$,
@@ -168,4 +186,4 @@ COMMENT ON COLUMN crm.rollup_status.merged_changes  IS 'How many changes that we
 COMMENT ON COLUMN crm.rollup_status.worker_pid      IS 'Process of the background worker, while there is one';
 COMMENT ON COLUMN crm.rollup_status.failed_at       IS 'When the background worker last failed';
 COMMENT ON COLUMN crm.rollup_status.failure         IS 'What it failed with';
-COMMENT ON COLUMN crm.rollup_status.bytes           IS 'Size of the change tables; given back when nothing waits and nobody holds an old snapshot';
+COMMENT ON COLUMN crm.rollup_status.bytes           IS 'Size of the change tables; of those that have grown it is given back, unless somebody holds an old snapshot';

@@ -91,12 +91,12 @@ CREATE TRIGGER workflows_capture
     AFTER UPDATE ON crm.workflows
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_capture_booked();
 CREATE TRIGGER settings_capture
-    AFTER UPDATE OF time_zone ON crm.settings
+    AFTER INSERT OR UPDATE ON crm.settings
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_capture_time_zone();
-CREATE TRIGGER merge_state_forget_pages
-    BEFORE INSERT OR UPDATE ON crm.merge_state
+CREATE TRIGGER change_tables_forget_pages
+    BEFORE INSERT OR UPDATE ON crm.change_tables
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_forget_pages();
-ALTER TABLE crm.merge_state ENABLE REPLICA TRIGGER merge_state_forget_pages;
+ALTER TABLE crm.change_tables ENABLE REPLICA TRIGGER change_tables_forget_pages;
 CREATE TRIGGER rollups_forget_pages
     BEFORE INSERT OR UPDATE ON crm.rollups
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_forget_pages();
@@ -204,4 +204,4 @@ COMMENT ON TRIGGER customers_capture_truncate    ON crm.customers    IS 'Forgets
 COMMENT ON TRIGGER workflows_capture ON crm.workflows IS 'Brings the sales figures in line with which statuses count as sold';
 COMMENT ON TRIGGER settings_capture  ON crm.settings  IS 'Counts the events by the days of the new time zone';
 COMMENT ON TRIGGER rollups_forget_pages     ON crm.rollups     IS 'Where changes arrive by logical replication: pages of another server are none here';
-COMMENT ON TRIGGER merge_state_forget_pages ON crm.merge_state IS 'Where changes arrive by logical replication: pages of another server are none here';
+COMMENT ON TRIGGER change_tables_forget_pages ON crm.change_tables IS 'Where changes arrive by logical replication: pages of another server are none here';

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(98);
+SELECT plan(102);
 
 CREATE FUNCTION pg_temp.members() RETURNS TABLE (classid oid, objid oid)
 LANGUAGE sql AS $$
@@ -25,8 +25,8 @@ END $$;
 
 -- Tables
 SELECT has_table('crm', name::name, format('there is crm.%s', name))
-FROM unnest('{customers,products,orders,order_lines,order_events,payments,exchange_rates,opportunities,opportunity_lines,opportunity_events,stage_probabilities,activities,workflows,workflow_versions,guards,settings,rollups,line_changes,order_changes,event_changes,dimension_changes,merge_state,rollup_values,sales_by_day_cells,sales_by_product_month_cells,sales_by_category_month_cells,sales_by_region_month_cells,sales_by_customer_month_cells,orders_by_status_cells,steps_by_day_cells}'::text[]) AS name;
-SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,payments,exchange_rates,opportunities,opportunity_lines,opportunity_events,stage_probabilities,activities,workflows,workflow_versions,guards,settings,rollups,line_changes,order_changes,event_changes,dimension_changes,merge_state,rollup_values,sales_by_day_cells,sales_by_product_month_cells,sales_by_category_month_cells,sales_by_region_month_cells,sales_by_customer_month_cells,orders_by_status_cells,steps_by_day_cells}'::name[],
+FROM unnest('{customers,products,orders,order_lines,order_events,payments,exchange_rates,opportunities,opportunity_lines,opportunity_events,stage_probabilities,activities,workflows,workflow_versions,guards,settings,rollups,line_changes_1,line_changes_2,order_changes_1,order_changes_2,event_changes_1,event_changes_2,dimension_changes,change_tables,merge_state,rollup_values,sales_by_day_cells,sales_by_product_month_cells,sales_by_category_month_cells,sales_by_region_month_cells,sales_by_customer_month_cells,orders_by_status_cells,steps_by_day_cells}'::text[]) AS name;
+SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,payments,exchange_rates,opportunities,opportunity_lines,opportunity_events,stage_probabilities,activities,workflows,workflow_versions,guards,settings,rollups,line_changes_1,line_changes_2,order_changes_1,order_changes_2,event_changes_1,event_changes_2,dimension_changes,change_tables,merge_state,rollup_values,sales_by_day_cells,sales_by_product_month_cells,sales_by_category_month_cells,sales_by_region_month_cells,sales_by_customer_month_cells,orders_by_status_cells,steps_by_day_cells}'::name[],
     'and there are no other tables');
 SELECT views_are('crm', ('{rollup_status,sales_by_day,sales_by_month,sales_by_product_month,sales_by_category_month,sales_by_region_month,sales_by_customer_month,orders_by_status,steps_by_day,follow_ups_due,neglected_customers,open_orders,order_timers,pipeline,settlements,unsettled_orders}'::text[] || -- the star and the summaries
     '{dim_customer,dim_date,dim_product,dim_salesperson,fact_activities,fact_order_events,fact_payments,fact_sales,workflow_states,customer_value,customer_demand,order_funnel,order_timeline,stage_durations,cohort_retention,kpis,product_affinity}'::text[])::name[], 'these are the views');
@@ -63,7 +63,7 @@ SELECT set_eq($$
     ARRAY['crm_advance_order(bigint,text,text,text,integer)', 'crm_advance_orders(bigint[],text,text)', 'crm_available_events(bigint)', 'crm_force_order(bigint,text,text)', 'crm_run_timers(integer)', 'crm_refresh_state_columns()',
           'crm_customer_timeline(bigint)',
           'crm_keep_opportunity()', 'crm_total_opportunity_lines()', 'crm_win_opportunity()',
-          'crm_create_rollup(text,text,text[])', 'crm_drop_rollup(text)', 'crm_merge_rollups(bigint)', 'crm_waiting_from(text)', 'crm_waiting(text)', 'crm_first_waiting_page(regclass,bigint)', 'crm_is_seen_by_all(xid8)', 'crm_empty_changes()', 'crm_check_rollups()', 'crm_rebuild_rollups(text)',
+          'crm_create_rollup(text,text,text[])', 'crm_drop_rollup(text)', 'crm_merge_rollups(bigint,bigint)', 'crm_merge_statement()', 'crm_merge_changes(text,bigint,boolean)', 'crm_refuse_unseen_rollup(text)', 'crm_waiting_from(text)', 'crm_waiting(text)', 'crm_first_waiting_page(regclass,bigint)', 'crm_is_seen_by_all(xid8)', 'crm_empty_changes()', 'crm_check_rollups()', 'crm_rebuild_rollups(text)',
           'crm_rollup_query(text,text[],text,text)', 'crm_rollup_keys(text[])', 'crm_sum(bigint)', 'crm_decimal(bigint,integer)', 'crm_kept_from(text,regclass)', 'crm_kept(text)', 'crm_keep_place(text,tid)', 'crm_lock_rollups()', 'crm_empty_rollups(text)', 'crm_clear_rollups()', 'crm_forget_pages()',
           'crm_capture_order()', 'crm_capture_line()', 'crm_capture_event()', 'crm_capture_dimension()', 'crm_capture_booked()', 'crm_capture_time_zone()',
           'crm_advance(regclass,bigint,text,text,text,integer)', 'crm_advance(regclass,uuid,text,text,text,integer)',
@@ -126,7 +126,7 @@ SELECT is_empty($$
 SELECT results_eq($$
     SELECT objid::regproc::text FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
     JOIN pg_language l ON l.oid = prolang WHERE l.lanname NOT IN ('c', 'internal', 'sql') ORDER BY 1$$,
-    ARRAY['crm_attach_workflow_as_owner', 'crm_check_rollups', 'crm_create_rollup', 'crm_create_tables', 'crm_detach_workflow', 'crm_drop_rollup', 'crm_empty_changes', 'crm_empty_rollups', 'crm_forget_pages', 'crm_keep_place', 'crm_lock_rollups', 'crm_merge_rollups', 'crm_rebuild_rollups', 'crm_rollup_query'],
+    ARRAY['crm_attach_workflow_as_owner', 'crm_check_rollups', 'crm_create_rollup', 'crm_create_tables', 'crm_detach_workflow', 'crm_drop_rollup', 'crm_empty_changes', 'crm_empty_rollups', 'crm_forget_pages', 'crm_keep_place', 'crm_lock_rollups', 'crm_merge_rollups', 'crm_rebuild_rollups', 'crm_refuse_unseen_rollup', 'crm_rollup_query'],
     'what is done now and then, by an owner, is in PL/pgSQL');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
@@ -134,7 +134,7 @@ SELECT is_empty($$
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
     WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_run_timers', 'crm_place_order', 'crm_record_payment', 'crm_record_refund', 'crm_customer_timeline', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_attach_workflow_as_owner', 'crm_detach_workflow', 'crm_create_tables')
-    AND p.proname !~ '_rollup' AND p.proname NOT IN ('crm_first_waiting_page', 'crm_is_seen_by_all', 'crm_empty_changes', 'crm_kept_from', 'crm_keep_place')
+    AND p.proname !~ '_rollup' AND p.proname NOT IN ('crm_first_waiting_page', 'crm_is_seen_by_all', 'crm_empty_changes', 'crm_kept_from', 'crm_keep_place', 'crm_merge_statement', 'crm_merge_changes')
     AND p.proname NOT IN ('crm_funnel_step', 'crm_funnel_reached', -- calendar days are those of the time zone
         'crm_product_affinity', 'crm_kpis')
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('i', 's')$$,

@@ -269,10 +269,10 @@ SELECT hasnt_table('crm', 'sales_by_owner_cells', 'and its sums');
 -- Faults are found, and put right
 SAVEPOINT s;
 UPDATE crm.sales_by_day_cells SET amount = amount + 1 WHERE day = (SELECT min(day) FROM crm.sales_by_day);
-INSERT INTO crm.order_changes (day, orders, status, customer_id, total) VALUES ('2020-02-02', 1, 'lost', 1, 5);
+INSERT INTO crm.order_changes_2 (day, orders, status, customer_id, total) VALUES ('2020-02-02', 1, 'lost', 1, 5);
 SELECT is((SELECT string_agg(DISTINCT rollup, ' ') FROM crm_check_rollups()), 'orders_by_everything orders_by_status sales_by_day', 'crm_check_rollups finds planted faults');
 SELECT isnt(pg_temp.differences(), NULL, 'so does the oracle of this test');
-DELETE FROM crm.order_changes WHERE day = '2020-02-02';
+DELETE FROM crm.order_changes_2 WHERE day = '2020-02-02';
 SELECT isnt(crm_rebuild_rollups('sales_by_day'), 0::bigint, 'a rebuild counts the sums');
 SELECT pg_temp.exact('and puts them right');
 ROLLBACK TO s;
@@ -317,7 +317,7 @@ SELECT throws_ok($$SELECT crm_rebuild_rollups('x')$$, '42704', 'rollup "x" does 
 -- Rights: readers of a view need nothing else; writers need no right on the figures; a trigger on a table of one's own feeds nothing
 SET LOCAL ROLE crm_test_reader;
 SELECT lives_ok('SELECT * FROM crm.sales_by_day, crm.sales_by_month, crm.sales_by_category_month', 'a reader of the view');
-SELECT throws_ok('SELECT * FROM crm.line_changes', '42501', NULL, 'reads nothing else');
+SELECT throws_ok('SELECT * FROM crm.line_changes_1', '42501', NULL, 'reads nothing else');
 SELECT throws_ok('SELECT crm_merge_rollups()', '42501', NULL, 'and merges nothing');
 RESET ROLE;
 SET LOCAL ROLE crm_test_clerk;
