@@ -27,6 +27,7 @@
 
 #include "catalog.h"
 #include "door.h"
+#include "foreign_code.h"
 #include "key.h"
 #include "trigger.h"
 #include "workflow_cache.h"
@@ -271,6 +272,7 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 			(att->atthasdef || att->attidentity || get_typtype(att->atttypid) == TYPTYPE_DOMAIN))
 			door->history_has_defaults = true;
 	}
+	door->history_runs_code = crm_has_foreign_code(history);
 	table_close(history, AccessShareLock);
 
 	door->has_history = true;

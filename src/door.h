@@ -68,6 +68,7 @@ typedef struct Door
 	/* history, if there is a crm_record_event trigger */
 	bool		has_history;
 	bool		history_has_defaults;	/* columns that are not ours, with a default */
+	bool		history_runs_code;	/* functions that are not ours, see foreign_code.h */
 	Oid			history_relid;
 	Oid			request_index;	/* unique on request_key, or InvalidOid */
 	AttrNumber	history[HISTORY_NCOLUMNS];
@@ -187,5 +188,6 @@ extern void crm_door_init(void);
 /* The trigger functions, to know our triggers by */
 extern PGDLLEXPORT Datum crm_enforce_workflow(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum crm_record_event(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum crm_notify_event(PG_FUNCTION_ARGS);
 
 #endif							/* CRM_DOOR_H */

@@ -31,6 +31,7 @@
 #include "catalog.h"
 #include "history.h"
 #include "key.h"
+#include "owner.h"
 #include "trigger.h"
 
 static void
@@ -198,8 +199,7 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 	EState	   *estate;
 	ResultRelInfo *info;
 	TupleTableSlot *slot;
-	Oid			caller;
-	int			security;
+	CrmCaller	caller;
 	bool		captured;
 
 	owner = door->owner;
@@ -219,8 +219,7 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 	 * As foreign-key triggers do: what the row sets off runs as the owner of the
 	 * event table, who put it there.
 	 */
-	GetUserIdAndSecContext(&caller, &security);
-	SetUserIdAndSecContext(history->rd_rel->relowner, security | SECURITY_LOCAL_USERID_CHANGE);
+	crm_become_writer(history, 0, door->history_runs_code, &caller);
 
 	estate = CreateExecutorState();
 	info = makeNode(ResultRelInfo);
@@ -254,7 +253,7 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 	ExecCloseIndices(info);
 	ExecResetTupleTable(estate->es_tupleTable, false);
 	FreeExecutorState(estate);
-	SetUserIdAndSecContext(caller, security);
+	crm_become_caller(&caller);
 	/* the lock stays until the end of the transaction */
 	table_close(history, NoLock);
 }

@@ -9,6 +9,13 @@
 
 #include "owner.h"
 
+static void
+pin_search_path(void)
+{
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
 void
 crm_become_owner(Relation rel, CrmCaller *caller)
 {
@@ -19,15 +26,28 @@ crm_become_owner(Relation rel, CrmCaller *caller)
 	if (rel->rd_rel->relowner != caller->role)
 	{
 		security |= SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION;
-		(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+		pin_search_path();
 	}
 	SetUserIdAndSecContext(rel->rd_rel->relowner, caller->security | security);
 }
 
 void
+crm_become_writer(Relation rel, int security, bool runs_code, CrmCaller *caller)
+{
+	GetUserIdAndSecContext(&caller->role, &caller->security);
+	caller->gucs = 0;
+	if (runs_code && rel->rd_rel->relowner != caller->role)
+	{
+		caller->gucs = NewGUCNestLevel();
+		pin_search_path();
+	}
+	SetUserIdAndSecContext(rel->rd_rel->relowner, caller->security | SECURITY_LOCAL_USERID_CHANGE | security);
+}
+
+void
 crm_become_caller(const CrmCaller *caller)
 {
-	AtEOXact_GUC(false, caller->gucs);
+	if (caller->gucs > 0)
+		AtEOXact_GUC(false, caller->gucs);
 	SetUserIdAndSecContext(caller->role, caller->security);
 }

@@ -26,6 +26,14 @@ typedef struct CrmCaller
  */
 extern void crm_become_owner(Relation rel, CrmCaller *caller);
 
+/*
+ * The same for a write that a statement of the caller's brings about, if it may run
+ * such code. Deferred triggers are not refused: at commit they run as the session's
+ * role, or from PostgreSQL 18 on as the owner. The given bits of the security context
+ * are set besides SECURITY_LOCAL_USERID_CHANGE.
+ */
+extern void crm_become_writer(Relation rel, int security, bool runs_code, CrmCaller *caller);
+
 extern void crm_become_caller(const CrmCaller *caller);
 
 #endif							/* CRM_OWNER_H */

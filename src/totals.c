@@ -27,6 +27,7 @@
 #include "checks.h"
 #include "door.h"
 #include "order_lock.h"
+#include "owner.h"
 #include "placement.h"
 #include "plans.h"
 #include "totals.h"
@@ -269,14 +270,11 @@ reporting_total(int64 order_id, Datum rate)
 	Relation	lines = table_open(crm_table_oid("order_lines"), AccessShareLock);
 	MemoryContext caller_context = CurrentMemoryContext;
 	MemoryContext spi_context;
-	Oid			caller;
-	int			security;
+	CrmCaller	caller;
 	bool		isnull;
 	Datum		result;
 
-	GetUserIdAndSecContext(&caller, &security);
-	SetUserIdAndSecContext(lines->rd_rel->relowner,
-						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	crm_become_owner(lines, &caller);
 	SPI_connect();
 	if (SPI_execute_plan(crm_plan(sql, 2, types), values, NULL, false, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1)
@@ -286,7 +284,7 @@ reporting_total(int64 order_id, Datum rate)
 	result = NumericGetDatum(DatumGetNumericCopy(result));
 	MemoryContextSwitchTo(spi_context);
 	SPI_finish();
-	SetUserIdAndSecContext(caller, security);
+	crm_become_caller(&caller);
 	table_close(lines, NoLock);
 	if (DatumGetBool(DirectFunctionCall2(numeric_ge, result, from_cents(TOO_LARGE))))
 		refuse_too_large(order_id, CRM_REPORTING_TOTAL);
@@ -383,14 +381,12 @@ update_many(Datum **values, int n)
 static uint64
 write_as_owner(Relation orders, int (*update) (Datum **values, int n), Datum **values, int n)
 {
-	Oid			caller;
-	int			security;
+	CrmCaller	caller;
 	int			depth = writing_depth;
 	volatile uint64 nrows = 0;
 
-	GetUserIdAndSecContext(&caller, &security);
-	SetUserIdAndSecContext(orders->rd_rel->relowner,
-						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	/* even to plan an update may run code of the owner's */
+	crm_become_writer(orders, SECURITY_NOFORCE_RLS, true, &caller);
 	PG_TRY();
 	{
 		int			result;
@@ -409,7 +405,7 @@ write_as_owner(Relation orders, int (*update) (Datum **values, int n), Datum **v
 		writing_depth = depth;
 	}
 	PG_END_TRY();
-	SetUserIdAndSecContext(caller, security);
+	crm_become_caller(&caller);
 	return nrows;
 }
 

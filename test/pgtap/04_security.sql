@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(74);
+SELECT plan(102);
 
 CREATE ROLE crm_test_owner;
 CREATE ROLE crm_test_clerk;
@@ -112,6 +112,112 @@ SELECT throws_ok($$SELECT crm_advance_order(404, 'submit')$$, 'SL001', NULL, 'no
 RESET ROLE;
 SELECT is(pg_temp.place(2), 'submitted 2: create submit', 'the step is in our tables');
 DROP TABLE orders, workflows, order_events, settings;
+
+-- Code of the owner's that lines, payments and steps of others set off finds its names in pg_catalog.
+CREATE SCHEMA house;
+GRANT USAGE ON SCHEMA house TO PUBLIC;
+CREATE TABLE house.seen (by text, role text, path text);
+GRANT INSERT ON house.seen TO PUBLIC;
+CREATE FUNCTION house.write(by text) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+    INSERT INTO house.seen VALUES (by, current_user, pg_catalog.current_setting('search_path')); END$$;
+CREATE FUNCTION house.see(by text) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$BEGIN
+    PERFORM house.write(by); -- as if it were immutable, so that checks and indexes may call it
+    RETURN 1; END$$;
+CREATE FUNCTION house.tell() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM house.see(TG_ARGV[0]); RETURN NEW; END$$;
+CREATE FUNCTION house.careless() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM note_it(NEW.id); RETURN NEW; END$$;
+CREATE FUNCTION public.note_it(bigint) RETURNS void LANGUAGE sql AS '';
+CREATE FUNCTION pg_temp.seen() RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+    WITH s AS (DELETE FROM house.seen RETURNING *)
+    SELECT string_agg(DISTINCT format('%s: %s, %s', by, role, path), '; ' ORDER BY format('%s: %s, %s', by, role, path)) FROM s
+$$;
+CREATE FUNCTION pg_temp.unsafe(statement text) RETURNS text LANGUAGE plpgsql SET search_path = evil, public AS $$
+BEGIN
+    EXECUTE statement;
+    RETURN pg_catalog.current_setting('search_path');
+END $$;
+SET LOCAL ROLE crm_test_mallory;
+CREATE FUNCTION evil.note_it(bigint) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+    RAISE EXCEPTION 'evil.note_it() runs as %', current_user USING ERRCODE = 'EVIL2'; END$$;
+RESET ROLE;
+SELECT quote_ident(session_user) AS me \gset
+CREATE TRIGGER tell AFTER UPDATE ON crm.orders FOR EACH ROW EXECUTE FUNCTION house.tell('orders');
+SET LOCAL ROLE crm_test_clerk;
+SELECT is(pg_temp.unsafe('INSERT INTO crm.orders (id, customer_id) VALUES (103, 1)'), 'evil, public', 'an order');
+SELECT is(pg_temp.unsafe('INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (103, 1, 1, 5)'), 'evil, public', 'a line of a clerk with a search_path');
+SELECT is(pg_temp.seen(), format('orders: %s, pg_catalog, pg_temp', :'me'), 'is not one where a trigger of the orders finds names');
+SELECT is(pg_temp.unsafe('UPDATE crm.order_lines SET discount = 1 WHERE order_id OPERATOR(pg_catalog.=) 103'), 'evil, public', 'a line that changes');
+SELECT is(pg_temp.seen(), format('orders: %s, pg_catalog, pg_temp', :'me'), 'neither');
+SELECT is(pg_temp.unsafe('SELECT public.crm_record_payment(103, 4)'), 'evil, public', 'a payment');
+SELECT is(pg_temp.seen(), format('orders: %s, pg_catalog, pg_temp', :'me'), 'neither');
+SELECT is(pg_temp.unsafe('SELECT public.crm_record_refund(103, 2)'), 'evil, public', 'a refund');
+SELECT is(pg_temp.seen(), format('orders: %s, pg_catalog, pg_temp', :'me'), 'neither');
+RESET ROLE;
+SELECT is(pg_temp.unsafe('INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (103, 1, 1, 5)'), 'evil, public', 'a line of the owner');
+SELECT is(pg_temp.seen(), format('orders: %s, evil, public', :'me'), 'is: the search_path is the owner''s own');
+DROP TRIGGER tell ON crm.orders;
+CREATE TRIGGER careless AFTER UPDATE ON crm.orders FOR EACH ROW EXECUTE FUNCTION house.careless();
+SET LOCAL ROLE crm_test_clerk;
+SELECT throws_ok($$SELECT pg_temp.unsafe('INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (103, 1, 1, 5)')$$,
+    '42883', 'function note_it(bigint) does not exist', 'a careless trigger of the owner calls no function of somebody else');
+SELECT throws_ok($$SELECT pg_temp.unsafe('SELECT public.crm_record_payment(103, 1)')$$,
+    '42883', 'function note_it(bigint) does not exist', 'nor at a payment');
+RESET ROLE;
+DROP TRIGGER careless ON crm.orders;
+ALTER TABLE crm.orders ADD CONSTRAINT told CHECK (house.see('check of orders') = 1);
+CREATE STATISTICS crm.told ON line_no, (house.see('plan of lines')) FROM crm.order_lines; -- whoever plans a query computes that
+INSERT INTO crm.exchange_rates VALUES ('USD', '2020-01-01', 0.5);
+SELECT pg_temp.seen() AS ignored \gset
+SET LOCAL ROLE crm_test_clerk;
+INSERT INTO crm.orders (id, customer_id, currency) VALUES (104, 1, 'USD');
+SELECT pg_temp.seen() AS ignored \gset
+SELECT is(pg_temp.unsafe('INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (104, 1, 1, 5)'), 'evil, public', 'a line');
+RESET ROLE;
+SELECT set_eq($$SELECT DISTINCT by, path FROM house.seen WHERE role = session_user$$,
+    $$VALUES ('check of orders', 'pg_catalog, pg_temp'), ('plan of lines', 'pg_catalog, pg_temp')$$,
+    'neither a check of the orders nor what is computed to plan the sum of lines');
+SELECT pg_temp.seen() AS ignored \gset
+ALTER TABLE crm.orders DROP CONSTRAINT told;
+DROP STATISTICS crm.told;
+
+-- The same on the history: each kind of code by itself, as a step looks whether there is any.
+CREATE FUNCTION pg_temp.step_with(code text, undo text, step text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    clerk text;
+    owner text;
+BEGIN
+    EXECUTE code;
+    PERFORM pg_temp.seen();
+    SET LOCAL ROLE crm_test_clerk;
+    PERFORM pg_temp.unsafe(step);
+    clerk := pg_temp.seen();
+    RESET ROLE;
+    PERFORM pg_temp.unsafe(step);
+    owner := pg_temp.seen();
+    EXECUTE undo;
+    RETURN format('%s / %s', clerk, owner);
+END $$;
+CREATE DOMAIN house.told AS integer CHECK (house.see('it' || coalesce(value::text, '')) = 1);
+SELECT is(pg_temp.step_with(code, undo, 'INSERT INTO crm.orders (customer_id) VALUES (1)'),
+    format('it: %1$s, pg_catalog, pg_temp / it: %1$s, evil, public', :'me'), 'on the history: ' || kind)
+FROM (VALUES
+    ('a trigger', 'CREATE TRIGGER tell AFTER INSERT ON crm.order_events FOR EACH ROW EXECUTE FUNCTION house.tell(''it'')', 'DROP TRIGGER tell ON crm.order_events'),
+    ('a BEFORE trigger', 'CREATE TRIGGER tell BEFORE INSERT ON crm.order_events FOR EACH ROW EXECUTE FUNCTION house.tell(''it'')', 'DROP TRIGGER tell ON crm.order_events'),
+    ('the condition of a trigger', 'CREATE TRIGGER tell AFTER INSERT ON crm.order_events FOR EACH ROW WHEN (house.see(''it'') = NEW.seq) EXECUTE FUNCTION crm_notify_event(''steps'')', 'DROP TRIGGER tell ON crm.order_events'),
+    ('a check', 'ALTER TABLE crm.order_events ADD CONSTRAINT told CHECK (house.see(''it'') = 1)', 'ALTER TABLE crm.order_events DROP CONSTRAINT told'),
+    ('a default', 'ALTER TABLE crm.order_events ADD COLUMN told integer DEFAULT house.see(''it'')', 'ALTER TABLE crm.order_events DROP COLUMN told'),
+    ('a generated column', 'ALTER TABLE crm.order_events ADD COLUMN told integer GENERATED ALWAYS AS (house.see(''it'')) STORED', 'ALTER TABLE crm.order_events DROP COLUMN told'),
+    ('a domain', 'ALTER TABLE crm.order_events ADD COLUMN told house.told', 'ALTER TABLE crm.order_events DROP COLUMN told'),
+    ('an index', 'CREATE INDEX told ON crm.order_events ((seq + house.see(''it'' || left(event, 0))))', 'DROP INDEX crm.told'),
+    ('the predicate of an index', 'CREATE INDEX told ON crm.order_events (seq) WHERE seq = house.see(''it'' || left(event, 0))', 'DROP INDEX crm.told')
+) AS c (kind, code, undo);
+CREATE TRIGGER tell AFTER INSERT ON crm.order_events FOR EACH ROW EXECUTE FUNCTION house.tell('it');
+SET LOCAL ROLE crm_test_clerk;
+SELECT is(pg_temp.unsafe('SELECT public.crm_place_order(1, ''[{"sku": "TEA", "quantity": 1}]'')'), 'evil, public', 'the event of an order that is placed');
+SELECT is(pg_temp.seen(), format('it: %s, pg_catalog, pg_temp', :'me'), 'neither');
+SELECT is(pg_temp.unsafe('SELECT public.crm_advance_order(103, ''submit'')'), 'evil, public', 'a step');
+SELECT is(pg_temp.seen(), format('it: %s, pg_catalog, pg_temp', :'me'), 'neither');
+RESET ROLE;
+DROP SCHEMA house CASCADE;
 
 -- CREATE EXTENSION
 SAVEPOINT s;
