@@ -56,10 +56,15 @@ CROSS JOIN LATERAL (
                 ELSE o.balance END AS owed
 ) AS debt
 CROSS JOIN LATERAL (
-    SELECT max(p.at) FILTER (WHERE p.kind = 'payment') AS last_payment,
-           max(p.at) FILTER (WHERE p.kind = 'refund') AS last_refund
-    FROM crm.payments AS p
-    WHERE p.order_id = o.id
+    -- the last payment or refund that has made a debt where there was none, or one of the other side; what only changes its size does not count
+    SELECT max(b.at) FILTER (WHERE sign(b.owed) = sign(debt.owed) AND sign(b.owed + b.amount) <> sign(debt.owed)) AS turned_at
+    FROM (
+        SELECT p.at, signed.amount,
+               CASE WHEN known.is_lost THEN 0 ELSE o.total END - sum(signed.amount) OVER (ORDER BY p.at, p.payment_no) AS owed
+        FROM crm.payments AS p
+        CROSS JOIN LATERAL (SELECT CASE p.kind WHEN 'payment' THEN p.amount ELSE - p.amount END AS amount) AS signed
+        WHERE p.order_id = o.id
+    ) AS b
 ) AS ledger
 CROSS JOIN LATERAL (
     -- when it was not written any more; forced back and forth, the first time counts
@@ -71,9 +76,9 @@ CROSS JOIN LATERAL (
           WHERE w.name = o.workflow AND st.state = e.to_status AND 'editable' = ANY (st.classes))
 ) AS placed
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN known.is_lost THEN greatest(o.status_since, ledger.last_payment)
-                WHEN debt.owed < 0 THEN ledger.last_payment
-                ELSE greatest(placed.at, ledger.last_refund) END AS since
+    SELECT CASE WHEN known.is_lost THEN greatest(o.status_since, ledger.turned_at)
+                WHEN debt.owed < 0 THEN ledger.turned_at
+                ELSE greatest(placed.at, ledger.turned_at) END AS since
 ) AS began
 WHERE debt.owed <> 0;
 
@@ -93,5 +98,5 @@ COMMENT ON COLUMN crm.unsettled_orders.refunded         IS 'Payments given back'
 COMMENT ON COLUMN crm.unsettled_orders.owed_by_customer IS 'What the customer still has to pay, else 0';
 COMMENT ON COLUMN crm.unsettled_orders.owed_to_customer IS 'What is still to be given back, else 0: paid too much, or paid for an order that is lost';
 COMMENT ON COLUMN crm.unsettled_orders.currency         IS 'Currency of the amounts (ISO 4217 code)';
-COMMENT ON COLUMN crm.unsettled_orders.since            IS 'Since when: the order was placed for good, was lost, or the payment or refund came that left it so';
+COMMENT ON COLUMN crm.unsettled_orders.since            IS 'Since when there is a debt of this side, whatever has become of its size: the order was placed for good, was lost, or a payment or refund came that turned the balance';
 COMMENT ON COLUMN crm.unsettled_orders.days             IS 'Days since then';

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(32);
+SELECT plan(50);
 
 INSERT INTO crm.customers (id, name, owner, phone) VALUES (1, 'Ada', 'Anna', '+44 1'), (2, 'Bob', NULL, NULL);
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 10);
@@ -78,15 +78,44 @@ SELECT is((SELECT since FROM crm.unsettled_orders WHERE order_id = 100), (SELECT
 SELECT crm_record_payment(100, 10), crm_force_order(100, 'shipped', 'on credit');
 SELECT is((SELECT since FROM crm.unsettled_orders WHERE order_id = 100), (SELECT at FROM crm.order_events WHERE order_id = 100 AND event = 'submit'), 'part of the money and further steps change nothing about that');
 SELECT crm_record_refund(100, 10);
-SELECT is((SELECT since FROM crm.unsettled_orders WHERE order_id = 100), (SELECT at FROM crm.payments WHERE order_id = 100 AND kind = 'refund'), 'a refund does');
+SELECT is((SELECT since FROM crm.unsettled_orders WHERE order_id = 100), (SELECT at FROM crm.order_events WHERE order_id = 100 AND event = 'submit'), 'nor does a refund');
 SELECT crm_record_payment(100, 60);
 SELECT is((SELECT since FROM crm.unsettled_orders WHERE order_id = 100), (SELECT max(at) FROM crm.payments WHERE order_id = 100 AND kind = 'payment'), 'too much was paid since the payment');
 SELECT crm_force_order(100, 'refunded', 'the goods came back');
 SELECT is((SELECT since FROM crm.unsettled_orders WHERE order_id = 100), (SELECT status_since FROM crm.orders WHERE id = 100), 'what was paid for a lost order is owed since it was lost');
+-- The age of a debt: an order over 100.00 that was shipped 60 days ago, and what came and went how many days ago (by the owner, who may say so)
+CREATE FUNCTION pg_temp.age_after(status text, VARIADIC ledger numeric[]) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    new_id bigint := (SELECT max(o.id) + 1 FROM crm.orders o);
+BEGIN
+    INSERT INTO crm.orders (id, customer_id, status, status_since, placed_at) VALUES (new_id, 2, status, now() - interval '60 days', now() - interval '61 days');
+    INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (new_id, 1, 1, 100);
+    FOR i IN 1 .. cardinality(ledger) BY 2 LOOP
+        INSERT INTO crm.payments (order_id, kind, amount, at)
+        VALUES (new_id, CASE WHEN ledger[i + 1] > 0 THEN 'payment' ELSE 'refund' END, abs(ledger[i + 1]), now() - make_interval(days => ledger[i]::integer));
+    END LOOP;
+    RETURN (SELECT format('%s for %s days', owed_by_customer - owed_to_customer, days) FROM crm.unsettled_orders WHERE order_id = new_id);
+END $$;
+SELECT is(pg_temp.age_after('shipped', VARIADIC '{}'), '100.00 for 60 days', 'a debt of 60 days');
+SELECT is(pg_temp.age_after('shipped', 2, 1, 1, -1), '100.00 for 60 days', 'is one after a payment of 1.00 and its refund, too');
+SELECT is(pg_temp.age_after('shipped', 30, 99.99), '0.01 for 60 days', 'and when almost all is paid');
+SELECT is(pg_temp.age_after('shipped', 30, 100, 20, -5), '5.00 for 20 days', 'one that was paid is another one when something is given back');
+SELECT is(pg_temp.age_after('shipped', 30, 100, 20, -5, 10, -5), '10.00 for 20 days', 'of the day when the first was given back');
+SELECT is(pg_temp.age_after('shipped', 30, 100, 20, -5, 10, 5, 4, -2), '2.00 for 4 days', 'or the last, if it was settled in between');
+SELECT is(pg_temp.age_after('shipped', 50, 150), '-50.00 for 50 days', 'what was paid too much is owed since then');
+SELECT is(pg_temp.age_after('shipped', 50, 150, 1, 0.01), '-50.01 for 50 days', 'whatever is paid besides');
+SELECT is(pg_temp.age_after('shipped', 50, 150, 40, -49.99), '-0.01 for 50 days', 'or has been given back of it');
+SELECT is(pg_temp.age_after('shipped', 50, 150, 40, -60, 30, 15), '-5.00 for 30 days', 'and anew when the customer has owed something in between');
+SELECT is(pg_temp.age_after('shipped', 50, 150, 40, -60), '10.00 for 40 days', 'who then owes it since that day');
+SELECT is(pg_temp.age_after('shipped', 40, 20, 50, 100), '-20.00 for 40 days', 'in the order of their time, not of their numbers');
+SELECT is(pg_temp.age_after('cancelled', 70, 40, 30, 1, 20, -1), '-40.00 for 60 days', 'for a lost order all is owed since it was lost');
+SELECT is(pg_temp.age_after('cancelled', 30, 40, 20, 1), '-41.00 for 30 days', 'or since it was paid');
+SELECT is(pg_temp.age_after('cancelled', 70, 40, 50, -40, 20, 7, 10, 3), '-10.00 for 20 days', 'again');
+SELECT is(pg_temp.age_after('pending', 30, 120, 20, 5), '-25.00 for 30 days', 'for one that is still being written what is too much');
 INSERT INTO crm.workflows (name, definition) VALUES ('loan', E'[*] --> asked\nasked --> granted : grant\ngranted --> [*]');
-INSERT INTO crm.orders (id, customer_id, workflow) VALUES (102, 1, 'loan');
-INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (102, 1, 1, 1, 20);
-SELECT is(pg_temp.owed(102), '20.00 unpaid', 'where nothing is editable, an order is a debt from the first');
+INSERT INTO crm.orders (id, customer_id, workflow) VALUES (150, 1, 'loan');
+INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (150, 1, 1, 1, 20);
+SELECT is(pg_temp.owed(150), '20.00 unpaid', 'where nothing is editable, an order is a debt from the first');
 
 -- Each day
 TRUNCATE crm.payments;
@@ -102,6 +131,15 @@ SELECT results_eq('SELECT * FROM crm.settlements ORDER BY method, currency', $$
     ('unknown', 'EUR', 0, 0, 1, 30.00, -30.00)) v$$, 'each method and currency by itself');
 SELECT is_empty($$SELECT * FROM crm.settlements s FULL JOIN (SELECT settled_on AS day, coalesce(method, 'unknown') AS method, currency, sum(CASE kind WHEN 'refund' THEN -amount ELSE amount END) AS net FROM crm.payments GROUP BY 1, 2, 3) p
     USING (day, method, currency) WHERE s.net IS DISTINCT FROM p.net OR s.net <> payments - refunds$$, 'and the days are those of the ledger');
+
+-- Midnight of Taipei is 16:00 UTC
+TRUNCATE crm.payments;
+INSERT INTO crm.payments (order_id, kind, amount, method, at) VALUES (200, 'payment', 5, 'cash', '2026-03-07 15:59:59.999999Z'),
+    (200, 'payment', 3, 'cash', '2026-03-07 16:00Z'), (200, 'refund', 1, 'cash', '2026-03-08 15:59:59Z'), (200, 'payment', 2, 'cash', '2026-03-08 16:00Z');
+SELECT results_eq('SELECT day, payments, refunds, net FROM crm.settlements ORDER BY day',
+    $$VALUES ('2026-03-07'::date, 5.00, 0::numeric, 5.00), ('2026-03-08', 3.00, 1.00, 2.00), ('2026-03-09', 2.00, 0, 2.00)$$, 'a day begins at midnight of the reporting time zone');
+UPDATE crm.payments SET at = '2026-03-07 16:00Z' WHERE payment_no = 1;
+SELECT results_eq('SELECT day, payments FROM crm.settlements ORDER BY day LIMIT 1', $$VALUES ('2026-03-08'::date, 8.00)$$, 'a corrected time moves its payment to its day');
 
 -- Rights
 CREATE ROLE crm_test_clerk;
