@@ -217,8 +217,8 @@ check_rate(const text *currency, Datum rate)
  * of its currency on that day (crm.exchange_rates), and so does one whose
  * currency changes, unless its rate changes with it. Errors: SL017 if the
  * currency of an order with payments changes, SL018 if there is no exchange rate,
- * 22023 for a new order in the reporting currency whose rate is not 1, P0002 if
- * crm.settings has no row, 39P01 if not called as such a trigger.
+ * 22023 for an order in the reporting currency that gets a rate other than 1, P0002
+ * if crm.settings has no row, 39P01 if not called as such a trigger.
  */
 Datum
 crm_apply_settings(PG_FUNCTION_ARGS)
@@ -252,14 +252,14 @@ crm_apply_settings(PG_FUNCTION_ARGS)
 	if (!is_insert && is_changed(trigger, currency_column))
 		check_currency_change(rel, trigger->tg_trigtuple);
 	rate = crm_get(tuple, rate_column, rel, &no_rate);
-	if (is_insert && !no_currency && !no_rate)
-		check_rate(DatumGetTextPP(currency), rate);
 	if (is_insert ? no_rate : is_changed(trigger, currency_column) && !is_changed(trigger, rate_column))
 	{
 		if (!no_currency && !no_day)
 			change(&changes, rate_column,
 				   NumericGetDatum(crm_exchange_rate(DatumGetTextPP(currency), settings.currency, day)), false);
 	}
+	else if (!no_currency && !no_rate && is_changed(trigger, rate_column))
+		check_rate(DatumGetTextPP(currency), rate);
 	return PointerGetDatum(heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), changes.n,
 													 changes.columns, changes.values, changes.nulls));
 }

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(86);
+SELECT plan(91);
 
 CREATE ROLE crm_test_clerk;
 GRANT USAGE ON SCHEMA crm TO crm_test_clerk;
@@ -197,8 +197,10 @@ SELECT is(left(pg_temp.outcome('UPDATE crm.order_lines SET product_id = 3 WHERE 
 INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (17, 1, 100, 9999999999);
 SELECT is(pg_temp.outcome('INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (17, 1, 1, 100)'),
     '22003 column "total" of order 17 would become too large It has room for 12 digits before the point. Make more than one order of it.', 'an order that becomes too large');
-SELECT is(pg_temp.outcome('UPDATE crm.orders SET exchange_rate = 2 WHERE id = 17', current_user),
-    '22003 column "reporting_total" of order 17 would become too large It has room for 12 digits before the point. Make more than one order of it.', 'in the reporting currency, too');
+INSERT INTO crm.orders (id, customer_id, currency, exchange_rate) VALUES (79, 1, 'USD', 1);
+INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (79, 1, 100, 9999999999);
+SELECT is(pg_temp.outcome('UPDATE crm.orders SET exchange_rate = 2 WHERE id = 79', current_user),
+    '22003 column "reporting_total" of order 79 would become too large It has room for 12 digits before the point. Make more than one order of it.', 'in the reporting currency, too');
 
 -- Currencies
 INSERT INTO crm.exchange_rates VALUES ('USD', '2026-01-01', 0.9), ('USD', '2026-02-01', 0.8333), ('JPY', '2026-01-01', 0.006);
@@ -217,6 +219,12 @@ UPDATE crm.orders SET exchange_rate = 0.5 WHERE id = 81;
 SELECT is_empty('SELECT * FROM pg_temp.wrong()', 'but one that the order is given does');
 UPDATE crm.orders SET currency = 'JPY' WHERE id = 81;
 SELECT is((SELECT concat_ws(' ', exchange_rate, total, reporting_total) FROM crm.orders WHERE id = 81), '5 3.03 15.15', 'another currency has its own rate');
+SELECT is(pg_temp.outcome('UPDATE crm.orders SET exchange_rate = 1000 WHERE id = 80'), '00001 done', 'a clerk may correct the rate of an order');
+SELECT is(pg_temp.outcome('UPDATE crm.orders SET exchange_rate = 1000 WHERE id = 7', who),
+    '22023 the exchange rate of EUR is 1 It is the reporting currency. The rate that was given is 1000. Leave the exchange_rate out, or give the currency that it belongs to.',
+    'but not of one in the reporting currency: ' || who) FROM unnest(ARRAY['crm_test_clerk', current_user]) who;
+SELECT is(left(pg_temp.outcome($$UPDATE crm.orders SET currency = 'EUR', exchange_rate = 0.9 + 0.1001 WHERE id = 80$$, current_user), 5), '22023', 'nor of one that is to be');
+SELECT is(pg_temp.outcome($$UPDATE crm.orders SET exchange_rate = 1.00 WHERE id = 7$$), '00001 done', 'nothing is said against 1');
 -- A statement that writes lines and changes the rate
 WITH l AS (INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (81, 1, 1, 100) RETURNING order_id)
 UPDATE crm.orders SET exchange_rate = 2 WHERE id = (SELECT order_id FROM l);
