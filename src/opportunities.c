@@ -75,15 +75,41 @@ sum_lines(int64 opportunity_id, Datum *amount)
 	return nlines;
 }
 
+/* Who could take the order off an opportunity could win it again. */
+static void
+check_order_id(Relation rel, HeapTuple old, HeapTuple new)
+{
+	AttrNumber	column = crm_column(rel, "order_id", INT8OID);
+	bool		was_null = true;
+	bool		is_null;
+	Datum		was = old != NULL ? crm_get(old, column, rel, &was_null) : (Datum) 0;
+	Datum		is = crm_get(new, column, rel, &is_null);
+	bool		no_id;
+	Datum		id = crm_get(new, crm_column(rel, "id", INT8OID), rel, &no_id);
+
+	if (was_null != is_null || (!is_null && DatumGetInt64(was) != DatumGetInt64(is)))
+	{
+		if (crm_owns_relation(RelationGetRelid(rel), GetUserId()))
+			return;
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_KEPT_BY_MACHINE),
+				 errmsg("column \"order_id\" of opportunity " INT64_FORMAT " is kept by the database", DatumGetInt64(id)),
+				 errdetail("The statement gives it a value of its own, and role \"%s\" does not own table %s.",
+						   GetUserNameFromId(GetUserId(), false), crm_relation_name(rel)),
+				 errhint("Leave the column out of the statement; an opportunity that is won gets its order by itself.")));
+	}
+}
+
 /*
  * crm_keep_opportunity() returns trigger
  *
- * BEFORE INSERT OR UPDATE OF amount, currency row trigger of crm.opportunities: if
- * there are lines, the amount is their sum, whatever was given for it; a new
- * opportunity without currency gets the one of the settings.
+ * BEFORE INSERT OR UPDATE OF amount, currency, order_id row trigger of
+ * crm.opportunities: if there are lines, the amount is their sum, whatever was given
+ * for it; a new opportunity without currency gets the one of the settings. Only the
+ * owner of the table says which order one has become (imports).
  *
- * Errors: 22003 for a sum that is too large, P0002 if crm.settings has no row,
- * 39P01 if not called as such a trigger.
+ * Errors: SL010 for an order_id that somebody else gives, 22003 for a sum that is too
+ * large, P0002 if crm.settings has no row, 39P01 if not called as such a trigger.
  */
 Datum
 crm_keep_opportunity(PG_FUNCTION_ARGS)
@@ -96,6 +122,7 @@ crm_keep_opportunity(PG_FUNCTION_ARGS)
 	bool		isnull;
 	Datum		value;
 
+	check_order_id(rel, is_insert ? NULL : trigger->tg_trigtuple, tuple);
 	if (is_insert)
 	{
 		column = crm_column(rel, "currency", TEXTOID);

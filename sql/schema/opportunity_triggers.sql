@@ -9,7 +9,7 @@ CREATE TRIGGER opportunities_record_event
 -- The amount of an opportunity is that of its lines; won, it becomes an order. (A transition table belongs
 -- to one event, so there are three triggers where one would do.)
 CREATE TRIGGER opportunities_keep_amount
-    BEFORE INSERT OR UPDATE OF amount, currency ON crm.opportunities
+    BEFORE INSERT OR UPDATE OF amount, currency, order_id ON crm.opportunities
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_keep_opportunity();
 CREATE TRIGGER opportunities_win_order
     AFTER UPDATE ON crm.opportunities
@@ -34,7 +34,7 @@ CREATE TRIGGER opportunity_events_protect_history
 
 COMMENT ON TRIGGER opportunities_enforce_workflow     ON crm.opportunities      IS 'Lets a status change only along the workflow of the opportunity';
 COMMENT ON TRIGGER opportunities_record_event         ON crm.opportunities      IS 'Writes each step into opportunity_events';
-COMMENT ON TRIGGER opportunities_keep_amount          ON crm.opportunities      IS 'Keeps the amount equal to the lines, and fills in the default currency';
+COMMENT ON TRIGGER opportunities_keep_amount          ON crm.opportunities      IS 'Keeps the amount equal to the lines, fills in the default currency, and lets nobody but the owner say which order it became';
 COMMENT ON TRIGGER opportunities_win_order            ON crm.opportunities      IS 'Makes an order of an opportunity that is won';
 COMMENT ON TRIGGER opportunity_lines_inserted         ON crm.opportunity_lines  IS 'Keeps the amount of the opportunity, which must be one whose lines may change';
 COMMENT ON TRIGGER opportunity_lines_updated          ON crm.opportunity_lines  IS 'Keeps the amount of the opportunity, which must be one whose lines may change';

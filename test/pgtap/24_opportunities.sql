@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(63);
+SELECT plan(72);
 
 INSERT INTO crm.customers (id, name) VALUES (1, 'Ada'), (2, '王小明');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -142,6 +142,30 @@ SELECT is(crm_advance('crm.opportunities', 300, 'win'), 'won', 'else it is won')
 SELECT throws_ok($$UPDATE crm.opportunities SET order_id = NULL WHERE id = 300$$, '42501', NULL, 'the order stays');
 RESET ROLE;
 SELECT is((SELECT sum(amount) FROM crm.order_lines WHERE order_id = (SELECT order_id FROM crm.opportunities WHERE id = 300)), 14.52, 'with all lines');
+
+-- The order is given by the machine, also for who may write the whole table
+GRANT INSERT, UPDATE ON crm.opportunities TO crm_test_clerk;
+GRANT SELECT (customer_id) ON crm.orders TO crm_test_clerk;
+SELECT order_id AS won FROM crm.opportunities WHERE id = 300 \gset
+INSERT INTO crm.orders (id, customer_id) VALUES (1000, 1), (1001, 1);
+SET LOCAL ROLE crm_test_clerk;
+SELECT throws_ok('UPDATE crm.opportunities SET order_id = NULL WHERE id = 300', 'SL010', 'column "order_id" of opportunity 300 is kept by the database', 'a clerk takes no order off');
+SELECT throws_ok('UPDATE crm.opportunities SET order_id = 1000 WHERE id = 300', 'SL010', NULL, 'nor puts another one there');
+SELECT throws_ok('UPDATE crm.opportunities SET order_id = 1000 WHERE id = 130', 'SL010', NULL, 'nor one where there is none');
+SELECT throws_ok($$INSERT INTO crm.opportunities (customer_id, name, order_id) VALUES (1, 'x', 1000)$$, 'SL010', NULL, 'nor one with a new opportunity');
+SELECT lives_ok(format('UPDATE crm.opportunities SET order_id = %s, name = ''y'' WHERE id = 300', :won), 'nothing is said against the one that is there');
+SELECT lives_ok($$INSERT INTO crm.opportunities (id, customer_id, name, order_id) VALUES (301, 1, 'x', NULL)$$, 'or none');
+RESET ROLE;
+UPDATE crm.opportunities SET order_id = 1000 WHERE id = 301;
+INSERT INTO crm.opportunities (id, customer_id, name, status, order_id) VALUES (302, 1, 'Imported', 'won', 1001);
+SELECT results_eq('SELECT order_id FROM crm.opportunities WHERE id IN (301, 302) ORDER BY id', ARRAY[1000, 1001]::bigint[], 'the owner may say which order it was');
+
+-- By force
+INSERT INTO crm.opportunities (id, customer_id, name, owner) VALUES (303, 1, 'x', 'Tom');
+SELECT pg_temp.quote(303, 2, 4.90);
+SELECT is(crm_force('crm.opportunities', 303, 'won', 'signed at once'), 'won', 'one is won by force');
+SELECT results_eq('SELECT o.customer_id, o.status, o.owner, o.total FROM crm.orders o JOIN crm.opportunities p ON p.order_id = o.id WHERE p.id = 303',
+    $$VALUES (1::bigint, 'pending', 'Tom', 14.52)$$, 'and becomes an order as ever');
 
 -- The pipeline, counted by hand
 TRUNCATE crm.opportunities, crm.opportunity_lines, crm.opportunity_events, crm.activities;
