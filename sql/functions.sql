@@ -94,6 +94,8 @@ CREATE FUNCTION @extschema@.crm_protect_history() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
 CREATE FUNCTION @extschema@.crm_apply_settings() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION @extschema@.crm_keep_reporting_currency() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
 CREATE FUNCTION @extschema@.crm_invalidate_cache() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
 CREATE FUNCTION @extschema@.crm_check_guard() RETURNS trigger
@@ -122,4 +124,5 @@ COMMENT ON FUNCTION @extschema@.crm_apply_settings() IS 'Trigger: fills the day,
 COMMENT ON FUNCTION @extschema@.crm_check_guard() IS 'Trigger: a guard is a condition over the rows of its table';
 COMMENT ON FUNCTION @extschema@.crm_check_workflow_guards() IS 'Trigger: a workflow names only guards that are there';
 COMMENT ON FUNCTION @extschema@.crm_refresh_state_columns() IS 'Trigger: a changed workflow dates the timers and finds the open rows anew';
+COMMENT ON FUNCTION @extschema@.crm_keep_reporting_currency() IS 'Trigger: the reporting currency does not change once there is an order';
 COMMENT ON FUNCTION @extschema@.crm_invalidate_cache() IS 'Trigger: tells all sessions that workflows or settings have changed';

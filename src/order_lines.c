@@ -321,6 +321,26 @@ get_line(HeapTuple line, Relation rel, const AttrNumber *numbers, Datum *values,
 		values[i] = crm_get(line, numbers[i], rel, &nulls[i]);
 }
 
+/* The currency of an order in words */
+static const char *
+currency_of(const LockedOrder *order)
+{
+	return order->currency != NULL ? order->currency : crm_reporting_currency();
+}
+
+/* A line that moves takes its numbers along. */
+static void
+check_same_currency(const LockedOrder *from, const LockedOrder *to)
+{
+	if (from == to || strcmp(currency_of(from), currency_of(to)) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_CRM_OTHER_CURRENCY),
+			 errmsg("a line of order " INT64_FORMAT " cannot become one of order " INT64_FORMAT, from->id, to->id),
+			 errdetail("Its price is in %s, order " INT64_FORMAT " is in %s.", currency_of(from), to->id, currency_of(to)),
+			 errhint("Delete it, and insert one there with a price in %s.", currency_of(to))));
+}
+
 static void
 check_active(FunctionCallInfo fcinfo, Statement *statement, int64 product_id)
 {
@@ -344,7 +364,8 @@ check_active(FunctionCallInfo fcinfo, Statement *statement, int64 product_id)
  * active.
  *
  * Errors: SL014, SL016 for a product that is not active, SL017 for a price that
- * is needed in another currency, 23503 for an order or product that does not exist, 40001 if
+ * is needed in another currency and for a line that moves to an order in another
+ * one, 23503 for an order or product that does not exist, 40001 if
  * the order has changed since the snapshot of the transaction, 27000 if a function
  * that the statement calls changes the order, 39P01 if not called as such a trigger.
  */
@@ -363,6 +384,7 @@ crm_check_order_line(PG_FUNCTION_ARGS)
 	bool		was_null[LINE_NCOLUMNS],
 				becomes_null[LINE_NCOLUMNS];
 	LockedOrder *order = NULL;
+	LockedOrder *before = NULL;
 
 	/* its order is ours alone, and its product and price have been looked at */
 	if (is_insert && crm_placement_of(DatumGetInt64(crm_get(trigger->tg_trigtuple, statement->columns[LINE_ORDER],
@@ -383,7 +405,7 @@ crm_check_order_line(PG_FUNCTION_ARGS)
 		(void) lock_order(fcinfo, statement, DatumGetInt64(becomes[LINE_ORDER]));
 	/* a cascaded delete comes when the order is gone */
 	if (old != NULL)
-		(void) lock_order(fcinfo, statement, DatumGetInt64(was[LINE_ORDER]));
+		before = lock_order(fcinfo, statement, DatumGetInt64(was[LINE_ORDER]));
 	if (new == NULL)
 		return PointerGetDatum(old);
 
@@ -392,6 +414,8 @@ crm_check_order_line(PG_FUNCTION_ARGS)
 	order = lock_order(fcinfo, statement, DatumGetInt64(becomes[LINE_ORDER]));
 	if (order == NULL)
 		crm_refuse_missing_order(rel, "order_lines_belong_to_an_order", DatumGetInt64(becomes[LINE_ORDER]));
+	if (before != NULL)
+		check_same_currency(before, order);
 	if (!statement->is_owner && !becomes_null[LINE_PRODUCT] &&
 		(is_insert || DatumGetInt64(was[LINE_PRODUCT]) != DatumGetInt64(becomes[LINE_PRODUCT])))
 		check_active(fcinfo, statement, DatumGetInt64(becomes[LINE_PRODUCT]));

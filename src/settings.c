@@ -7,6 +7,7 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datum.h"
@@ -24,6 +25,7 @@
 #include "trigger.h"
 
 PG_FUNCTION_INFO_V1(crm_apply_settings);
+PG_FUNCTION_INFO_V1(crm_keep_reporting_currency);
 
 typedef struct Settings
 {
@@ -173,21 +175,30 @@ is_changed(TriggerData *trigger, AttrNumber column)
 	return nulls[0] != nulls[1] || (!nulls[0] && !datum_image_eq(before, after, att->attbyval, att->attlen));
 }
 
-/* Payments are made in the currency of their order. */
+/* Payments are made in the currency of their order, and lines priced in it: their numbers would mean something else. */
 static void
 check_currency_change(Relation rel, HeapTuple order)
 {
 	bool		isnull;
+	int64		id = DatumGetInt64(crm_get(order, crm_column(rel, "id", INT8OID), rel, &isnull));
+	char	   *currency = TextDatumGetCString(crm_get(order, crm_column(rel, "currency", TEXTOID), rel, &isnull));
+	bool		no_lines;
+	Datum		lines = crm_get(order, crm_column(rel, "line_count", INT4OID), rel, &no_lines);
 	Datum		paid = crm_get(order, crm_column(rel, "paid", NUMERICOID), rel, &isnull);
 
 	if (!isnull && DatumGetBool(DirectFunctionCall2(numeric_gt, paid, NumericGetDatum(int64_to_numeric(0)))))
 		ereport(ERROR,
 				(errcode(ERRCODE_CRM_OTHER_CURRENCY),
-				 errmsg("the currency of order " INT64_FORMAT " cannot be changed any more",
-						DatumGetInt64(crm_get(order, crm_column(rel, "id", INT8OID), rel, &isnull))),
-				 errdetail("It has payments in %s.",
-						   TextDatumGetCString(crm_get(order, crm_column(rel, "currency", TEXTOID), rel, &isnull))),
+				 errmsg("the currency of order " INT64_FORMAT " cannot be changed any more", id),
+				 errdetail("It has payments in %s.", currency),
 				 errhint("Cancel it, and place another one.")));
+	if (!no_lines && DatumGetInt32(lines) > 0 && !crm_owns_relation(RelationGetRelid(rel), GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_CRM_OTHER_CURRENCY),
+				 errmsg("the currency of order " INT64_FORMAT " cannot be changed any more", id),
+				 errdetail("It has lines with prices in %s.", currency),
+				 errhint("Delete its lines first. The owner of table %s may change it and leave the numbers as they are.",
+						 crm_relation_name(rel))));
 }
 
 /* A rate that comes without its currency would make wrong figures in silence. CHECK has words for what is no rate. */
@@ -216,7 +227,8 @@ check_rate(const text *currency, Datum rate)
  * without currency gets the one of the settings, one without exchange_rate that
  * of its currency on that day (crm.exchange_rates), and so does one whose
  * currency changes, unless its rate changes with it. Errors: SL017 if the
- * currency of an order with payments changes, SL018 if there is no exchange rate,
+ * currency of an order with payments changes, or that of one with lines but not by
+ * the owner of the table, SL018 if there is no exchange rate,
  * 22023 for an order in the reporting currency that gets a rate other than 1, P0002
  * if crm.settings has no row, 39P01 if not called as such a trigger.
  */
@@ -262,4 +274,45 @@ crm_apply_settings(PG_FUNCTION_ARGS)
 		check_rate(DatumGetTextPP(currency), rate);
 	return PointerGetDatum(heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), changes.n,
 													 changes.columns, changes.values, changes.nulls));
+}
+
+/* Whether there is any, whoever may see it; nobody places one until the transaction ends. */
+static bool
+has_orders(void)
+{
+	Relation	rel = table_open(crm_table_oid("orders"), ShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
+	bool		found = HeapTupleIsValid(systable_getnext(scan));
+
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, NoLock);
+	return found;
+}
+
+/*
+ * crm_keep_reporting_currency() returns trigger
+ *
+ * AFTER UPDATE row trigger of crm.settings: totals and rates of orders are in the
+ * reporting currency, so it does not change any more once there is an order. Waits
+ * for those who are placing one. Errors: 55000 if there are orders, 39P01 if not
+ * called as such a trigger.
+ */
+Datum
+crm_keep_reporting_currency(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_keep_reporting_currency", CRM_TRIGGER_AFTER_ROW);
+	Relation	rel = trigger->tg_relation;
+	AttrNumber	column = crm_column(rel, "currency", TEXTOID);
+	bool		isnull;
+
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && is_changed(trigger, column) && has_orders())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the reporting currency cannot be changed any more"),
+				 errdetail("There are orders, whose exchange rates and reporting totals are in %s.",
+						   TextDatumGetCString(crm_get(trigger->tg_trigtuple, column, rel, &isnull))),
+				 errhint("It is chosen before the first order. Each order may have a currency of its own.")));
+	PG_RETURN_POINTER(NULL);
 }

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(102);
+SELECT plan(103);
 
 CREATE ROLE crm_test_owner;
 CREATE ROLE crm_test_clerk;
@@ -307,7 +307,7 @@ SELECT is(pg_temp.place(20), 'pending 1: create', 'none of these is left');
 
 -- Functions called as what they are not
 SELECT throws_ok(format('SELECT %s()', f), '39P01', format('function %s() was not called as the trigger that it is for', f), f || ' is no function to call')
-FROM unnest('{crm_enforce_workflow,crm_record_event,crm_protect_history,crm_count_workflow_version,crm_keep_workflow_version,crm_check_stranded_rows,crm_notify_event,crm_apply_settings,crm_keep_totals,crm_check_order_line,crm_total_order_lines,crm_check_payment,crm_total_payments,crm_protect_ledger,crm_invalidate_cache,crm_keep_opportunity,crm_total_opportunity_lines,crm_win_opportunity}'::text[]) AS f;
+FROM unnest('{crm_enforce_workflow,crm_record_event,crm_protect_history,crm_count_workflow_version,crm_keep_workflow_version,crm_check_stranded_rows,crm_notify_event,crm_apply_settings,crm_keep_reporting_currency,crm_keep_totals,crm_check_order_line,crm_total_order_lines,crm_check_payment,crm_total_payments,crm_protect_ledger,crm_invalidate_cache,crm_keep_opportunity,crm_total_opportunity_lines,crm_win_opportunity}'::text[]) AS f;
 SELECT throws_ok($$SELECT crm_create_tables()$$, '42P07', 'schema "crm" already holds an object that crm would create', 'crm_create_tables() twice');
 SET LOCAL ROLE crm_test_mallory;
 SELECT throws_ok($$SELECT crm_create_tables()$$, '42501', 'permission denied for function crm_create_tables', 'or by anybody');

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(183);
+SELECT plan(186);
 
 INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明'), (3, NULL, 'Zoë'), (4, NULL, 'Bob');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -223,6 +223,14 @@ CREATE FUNCTION pg_temp.day(placed_at timestamptz) RETURNS text LANGUAGE sql AS 
     INSERT INTO crm.orders (customer_id, placed_at, placed_on) VALUES (1, placed_at, '1999-01-01') RETURNING placed_on || ' ' || currency
 $$;
 SELECT is(pg_temp.day('2024-02-29 20:00+00'), '2024-02-29 EUR', 'placed_on is the day in UTC, whatever was given for it');
+SELECT throws_ok($$UPDATE crm.settings SET currency = 'TWD'$$, '55000', 'the reporting currency cannot be changed any more', 'once there are orders, the reporting currency stays');
+SELECT lives_ok($$UPDATE crm.settings SET currency = 'EUR', neglected_after_days = 80$$, 'to say it again is no change');
+SAVEPOINT s;
+ALTER TABLE crm.orders DISABLE TRIGGER USER;
+TRUNCATE crm.orders CASCADE;
+SELECT lives_ok($$UPDATE crm.settings SET currency = 'TWD'$$, 'without orders it may change');
+ROLLBACK TO s;
+ALTER TABLE crm.settings DISABLE TRIGGER settings_keep_currency;
 UPDATE crm.settings SET time_zone = 'Asia/Taipei', currency = 'TWD';
 SELECT is(pg_temp.day('2024-02-29 20:00+00'), '2024-03-01 TWD', 'a changed time zone and currency hold at once');
 SET LOCAL TimeZone = 'America/Los_Angeles';

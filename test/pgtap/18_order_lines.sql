@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(91);
+SELECT plan(102);
 
 CREATE ROLE crm_test_clerk;
 GRANT USAGE ON SCHEMA crm TO crm_test_clerk;
@@ -225,6 +225,18 @@ SELECT is(pg_temp.outcome('UPDATE crm.orders SET exchange_rate = 1000 WHERE id =
     'but not of one in the reporting currency: ' || who) FROM unnest(ARRAY['crm_test_clerk', current_user]) who;
 SELECT is(left(pg_temp.outcome($$UPDATE crm.orders SET currency = 'EUR', exchange_rate = 0.9 + 0.1001 WHERE id = 80$$, current_user), 5), '22023', 'nor of one that is to be');
 SELECT is(pg_temp.outcome($$UPDATE crm.orders SET exchange_rate = 1.00 WHERE id = 7$$), '00001 done', 'nothing is said against 1');
+INSERT INTO crm.orders (id, customer_id) VALUES (83, 1);
+INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (83, 1, 2);
+SELECT is(pg_temp.outcome($$UPDATE crm.orders SET currency = 'USD' WHERE id = 83$$),
+    'SL017 the currency of order 83 cannot be changed any more It has lines with prices in EUR. Delete its lines first. The owner of table crm.orders may change it and leave the numbers as they are.',
+    'while there are lines, the currency stays');
+SELECT is(pg_temp.outcome($$UPDATE crm.orders SET currency = 'USD', exchange_rate = 0.9 WHERE id = 83$$) ~ '^SL017', true, 'also with a rate');
+SELECT is(pg_temp.outcome($$UPDATE crm.orders SET currency = 'EUR', owner = 'Tom' WHERE id = 83$$), '00001 done', 'to say it again is no change');
+SELECT is(pg_temp.outcome($$DELETE FROM crm.order_lines WHERE order_id = 83; UPDATE crm.orders SET currency = 'USD' WHERE id = 83$$), '00001 done', 'without lines it may change');
+SELECT is(pg_temp.outcome(format('UPDATE crm.order_lines SET order_id = %s, line_no = 99 WHERE order_id = %s AND line_no = 1', y, x), who), format(
+    'SL017 a line of order %s cannot become one of order %s Its price is in %3$s, order %2$s is in %4$s. Delete it, and insert one there with a price in %4$s.', x, y, a, b), format('no line moves from %s to %s: %s', a, b, who))
+FROM (VALUES (83, 81, 'EUR', 'JPY'), (81, 83, 'JPY', 'EUR'), (81, 80, 'JPY', 'USD')) AS c (x, y, a, b), unnest(ARRAY['crm_test_clerk', current_user]) who;
+SELECT is(pg_temp.outcome('UPDATE crm.order_lines SET order_id = 18, line_no = 99 WHERE order_id = 83'), '00001 done', 'but within one currency');
 -- A statement that writes lines and changes the rate
 WITH l AS (INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (81, 1, 1, 100) RETURNING order_id)
 UPDATE crm.orders SET exchange_rate = 2 WHERE id = (SELECT order_id FROM l);

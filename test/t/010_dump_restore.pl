@@ -72,11 +72,12 @@ CREATE FUNCTION public.see() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER A
 CREATE TRIGGER zz_see AFTER UPDATE ON crm.orders
     FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION public.see();
 
+UPDATE crm.settings SET currency = 'CNY';
 -- the day of these orders depends on the zone of then
 INSERT INTO crm.orders (customer_id, placed_at, attributes)
     SELECT 1 + i % 2, timestamptz '2024-03-01 20:00+00' + i * interval '1 day', '{"gift": true}'
     FROM generate_series(1, 6) i;
-UPDATE crm.settings SET time_zone = 'Asia/Shanghai', currency = 'CNY';
+UPDATE crm.settings SET time_zone = 'Asia/Shanghai';
 INSERT INTO crm.orders (customer_id, placed_at, workflow, priority)
     VALUES (2, '2024-03-01 20:00+00', '审批', 1);
 INSERT INTO crm.orders (customer_id, placed_at, status, status_since)
