@@ -25,6 +25,12 @@ COMMENT ON FUNCTION @extschema@.crm_record_payment(bigint, numeric, text, text, 
 COMMENT ON FUNCTION @extschema@.crm_record_refund(bigint, numeric, text, text, text, text, text) IS
     'Records money given back, never more than was paid, and returns the number of the refund';
 
+-- Currencies; constraints call this.
+CREATE FUNCTION @extschema@.crm_is_currency(code text) RETURNS boolean
+    AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.crm_is_currency(text) IS 'Whether that is the code of a currency in ISO 4217, in capitals';
+
 -- What keeps lines, payments and sums in order: trigger functions.
 CREATE FUNCTION @extschema@.crm_keep_totals() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;

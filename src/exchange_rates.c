@@ -14,18 +14,8 @@
 #include "catalog.h"
 #include "door.h"
 #include "exchange_rates.h"
+#include "iso_4217.h"
 #include "lookup.h"
-
-static bool
-is_code(const text *currency)
-{
-	const char *letters = VARDATA_ANY(currency);
-
-	for (int i = 0; i < 3; i++)
-		if (VARSIZE_ANY_EXHDR(currency) != 3 || letters[i] < 'A' || letters[i] > 'Z')
-			return false;
-	return true;
-}
 
 static bool
 find_rate(const text *currency, DateADT day, Numeric *rate)
@@ -50,7 +40,7 @@ crm_exchange_rate(const text *currency, const text *reporting_currency, DateADT 
 	Numeric		rate;
 
 	/* a constraint of the table has better words for what is no code at all */
-	if (crm_same_text(currency, reporting_currency) || !is_code(currency))
+	if (crm_same_text(currency, reporting_currency) || !crm_is_currency_code(currency))
 		return int64_to_numeric(1);
 	if (!find_rate(currency, day, &rate))
 		ereport(ERROR,

@@ -26,7 +26,7 @@ CREATE TABLE crm.opportunities (
     CONSTRAINT opportunities_follow_a_workflow        FOREIGN KEY (workflow) REFERENCES crm.workflows (name),
     CONSTRAINT opportunities_name_is_not_empty        CHECK (name <> ''),
     CONSTRAINT opportunities_amount_is_not_negative   CHECK (amount >= 0 AND amount <> 'NaN'),
-    CONSTRAINT opportunities_currency_is_an_iso_code  CHECK (currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT opportunities_currency_is_an_iso_code  CHECK (@extschema@.crm_is_currency(currency)),
     CONSTRAINT opportunities_probability_is_0_to_100  CHECK (probability BETWEEN 0 AND 100),
     CONSTRAINT opportunities_close_1900_to_2999       CHECK (expected_close BETWEEN '1900-01-01' AND '2999-12-31'),
     CONSTRAINT opportunities_attributes_are_an_object CHECK (jsonb_typeof(attributes) = 'object')
@@ -59,7 +59,7 @@ COMMENT ON CONSTRAINT opportunities_order_is_of_the_customer ON crm.opportunitie
 COMMENT ON CONSTRAINT opportunities_follow_a_workflow        ON crm.opportunities IS 'An opportunity follows a process that exists';
 COMMENT ON CONSTRAINT opportunities_name_is_not_empty        ON crm.opportunities IS 'An opportunity has a name';
 COMMENT ON CONSTRAINT opportunities_amount_is_not_negative   ON crm.opportunities IS 'An amount is a number, zero or more';
-COMMENT ON CONSTRAINT opportunities_currency_is_an_iso_code  ON crm.opportunities IS 'A currency is a three-letter ISO 4217 code';
+COMMENT ON CONSTRAINT opportunities_currency_is_an_iso_code  ON crm.opportunities IS 'A currency is one of ISO 4217, in capitals: EUR';
 COMMENT ON CONSTRAINT opportunities_probability_is_0_to_100  ON crm.opportunities IS 'A probability is between 0 and 100 per cent';
 COMMENT ON CONSTRAINT opportunities_close_1900_to_2999       ON crm.opportunities IS 'The day of the close is one that can be counted to';
 COMMENT ON CONSTRAINT opportunities_attributes_are_an_object ON crm.opportunities IS 'Custom fields are a JSON object, not a list or a single value';

@@ -9,7 +9,7 @@ CREATE TABLE crm.settings (
     CONSTRAINT settings_id_is_true               CHECK (id),
     -- PostgreSQL itself raises 'time zone "…" not recognized' here.
     CONSTRAINT settings_time_zone_is_known       CHECK (timestamptz 'epoch' AT TIME ZONE time_zone IS NOT NULL),
-    CONSTRAINT settings_currency_is_an_iso_code  CHECK (currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT settings_currency_is_an_iso_code  CHECK (@extschema@.crm_is_currency(currency)),
     CONSTRAINT settings_neglect_takes_a_day      CHECK (neglected_after_days > 0),
     CONSTRAINT settings_fiscal_year_starts_with_a_month CHECK (fiscal_year_start BETWEEN 1 AND 12)
 );
@@ -23,7 +23,7 @@ COMMENT ON COLUMN crm.settings.fiscal_year_start IS 'Month in which the fiscal y
 COMMENT ON CONSTRAINT settings_have_one_row            ON crm.settings IS 'There is exactly one row of settings';
 COMMENT ON CONSTRAINT settings_id_is_true              ON crm.settings IS 'There is exactly one row of settings';
 COMMENT ON CONSTRAINT settings_time_zone_is_known      ON crm.settings IS 'The reporting time zone is one that PostgreSQL knows';
-COMMENT ON CONSTRAINT settings_currency_is_an_iso_code ON crm.settings IS 'The reporting currency is a three-letter ISO 4217 code';
+COMMENT ON CONSTRAINT settings_currency_is_an_iso_code ON crm.settings IS 'The reporting currency is one of ISO 4217, in capitals: EUR';
 COMMENT ON CONSTRAINT settings_fiscal_year_starts_with_a_month ON crm.settings IS 'A fiscal year begins with one of the twelve months';
 COMMENT ON CONSTRAINT settings_neglect_takes_a_day     ON crm.settings IS 'A customer is neglected after one day or more';
 

@@ -73,7 +73,7 @@ SELECT set_eq($$
           'crm_attach_workflow(regclass,name,text)', 'crm_attach_workflow_as_owner(regclass,name,text)', 'crm_detach_workflow(regclass)',
           'crm_place_order(bigint,jsonb,text,text,text,numeric,text,text,timestamp with time zone,jsonb,text)',
           'crm_record_payment(bigint,numeric,text,text,text,text,text)', 'crm_record_refund(bigint,numeric,text,text,text,text,text)',
-          'crm_keep_totals()', 'crm_check_order_line()', 'crm_total_order_lines()', 'crm_check_payment()', 'crm_total_payments()', 'crm_protect_ledger()',
+          'crm_is_currency(text)', 'crm_keep_totals()', 'crm_check_order_line()', 'crm_total_order_lines()', 'crm_check_payment()', 'crm_total_payments()', 'crm_protect_ledger()',
           'crm_apply_settings()', 'crm_keep_reporting_currency()', 'crm_create_tables()', 'crm_migrate_workflow(text,crm_workflow,jsonb)',
           'crm_count_workflow_version()', 'crm_notify_event()', 'crm_keep_workflow_version()', 'crm_check_stranded_rows()', 'crm_check_guard()', 'crm_check_workflow_guards()',
           'crm_enforce_workflow()', 'crm_invalidate_cache()', 'crm_protect_history()', 'crm_record_event()',

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(186);
+SELECT plan(194);
 
 INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明'), (3, NULL, 'Zoë'), (4, NULL, 'Bob');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -26,6 +26,7 @@ INSERT INTO cases (name, state, statement) VALUES
     ('settings_id_is_true', '23514', $$INSERT INTO crm.settings (id) VALUES (false)$$),
     ('settings_currency_is_an_iso_code', '23514', $$UPDATE crm.settings SET currency = 'eur'$$),
     ('settings_currency_is_an_iso_code', '23514', $$UPDATE crm.settings SET currency = E'EUR\n'$$),
+    ('settings_currency_is_an_iso_code', '23514', $$UPDATE crm.settings SET currency = 'XXX'$$),
     ('settings_neglect_takes_a_day', '23514', $$UPDATE crm.settings SET neglected_after_days = 0$$),
     ('settings_fiscal_year_starts_with_a_month', '23514', $$UPDATE crm.settings SET fiscal_year_start = 13$$),
     ('workflows_have_a_unique_name', '23505', $$INSERT INTO crm.workflows (name, definition) SELECT name, definition FROM crm.workflows$$),
@@ -64,6 +65,8 @@ INSERT INTO cases (name, state, statement) VALUES
     ('orders_follow_a_workflow', '23503', $$DELETE FROM crm.workflows WHERE name = 'order'$$),
     ('orders_currency_is_an_iso_code', '23514', $$INSERT INTO crm.orders (id, customer_id, currency) VALUES (9, 1, '€')$$),
     ('orders_currency_is_an_iso_code', '23514', $$UPDATE crm.orders SET currency = 'EURO' WHERE id = 2$$),
+    ('orders_currency_is_an_iso_code', '23514', $$INSERT INTO crm.orders (customer_id, currency) VALUES (1, 'ABC')$$),
+    ('orders_currency_is_an_iso_code', '23514', $$INSERT INTO crm.orders (customer_id, currency, exchange_rate) VALUES (1, 'XTS', 1)$$),
     ('orders_attributes_are_an_object', '23514', $$UPDATE crm.orders SET attributes = '1'$$),
     ('order_lines_are_numbered', '23505', $$INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (1, 1, 1, 1, 1)$$),
     ('order_lines_belong_to_an_order', '23503', $$INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (99, 1, 1, 1, 1)$$),
@@ -96,6 +99,7 @@ INSERT INTO cases (name, state, statement) VALUES
     ('orders_payment_status_follows_the_sums', '23514', $$ALTER TABLE crm.orders DISABLE TRIGGER orders_keep_totals; UPDATE crm.orders SET payment_status = 'paid' WHERE id = 1$$),
     ('exchange_rates_are_there_once_a_day', '23505', $$INSERT INTO crm.exchange_rates VALUES ('SEK', '2024-01-01', 0.1)$$),
     ('exchange_rates_currency_is_an_iso_code', '23514', $$INSERT INTO crm.exchange_rates VALUES ('kr', '2024-01-01', 0.1)$$),
+    ('exchange_rates_currency_is_an_iso_code', '23514', $$INSERT INTO crm.exchange_rates VALUES ('SEC', '2024-01-01', 0.1)$$),
     ('exchange_rates_rate_is_positive', '23514', $$UPDATE crm.exchange_rates SET rate = 0$$),
     ('exchange_rates_rate_is_positive', '23514', $$UPDATE crm.exchange_rates SET rate = 'NaN'$$),
     ('exchange_rates_rate_is_positive', '23514', $$UPDATE crm.exchange_rates SET rate = 'Infinity'$$),
@@ -137,6 +141,7 @@ INSERT INTO cases (name, state, statement) VALUES
     ('opportunities_amount_is_not_negative', '23514', $$UPDATE crm.opportunities SET amount = -0.01 WHERE id = 3$$),
     ('opportunities_amount_is_not_negative', '23514', $$UPDATE crm.opportunities SET amount = 'NaN' WHERE id = 3$$),
     ('opportunities_currency_is_an_iso_code', '23514', $$UPDATE crm.opportunities SET currency = 'Euro'$$),
+    ('opportunities_currency_is_an_iso_code', '23514', $$UPDATE crm.opportunities SET currency = 'DEM'$$),
     ('opportunities_probability_is_0_to_100', '23514', $$UPDATE crm.opportunities SET probability = -0.01$$),
     ('opportunities_probability_is_0_to_100', '23514', $$UPDATE crm.opportunities SET probability = 100.01$$),
     ('opportunities_probability_is_0_to_100', '23514', $$UPDATE crm.opportunities SET probability = 'NaN'$$),
@@ -216,6 +221,18 @@ SELECT is(pg_temp.amount(1.005, 1), 1.01, 'exactly, as no float is');
 SELECT is(pg_temp.amount(3, 0.3333), 1.00, 'per line, not per unit');
 SELECT is(pg_temp.amount(10, 2.5, 5, 3.80), 23.80, 'minus discount, plus tax');
 SELECT throws_ok($$UPDATE crm.order_lines SET amount = 1$$, '428C9', 'column "amount" can only be updated to DEFAULT', 'it is not written by hand');
+
+-- Currencies: each is found, and nothing else is one
+SELECT is((SELECT string_agg(code, ' ' ORDER BY code) FROM (
+    SELECT chr(65 + a) || chr(65 + b) || chr(65 + c) AS code FROM generate_series(0, 25) a, generate_series(0, 25) b, generate_series(0, 25) c) x
+    WHERE crm_is_currency(code)), array_to_string(ARRAY[
+    'AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CLF CLP CNY COP COU CRC CUC CUP CVE CZK',
+    'DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT',
+    'LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF',
+    'SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST',
+    'XAD XAF XAG XAU XBA XBB XBC XBD XCD XCG XDR XOF XPD XPF XPT XSU XUA YER ZAR ZMW ZWG ZWL'], ' '), 'the currencies of ISO 4217');
+SELECT is(array(SELECT code FROM unnest(ARRAY['', 'E', 'EU', 'EURO', 'eur', 'Eur', 'EUR ', ' EUR', E'EUR\n', '€', 'ＥＵＲ']) AS code WHERE crm_is_currency(code)), '{}', 'in three capitals');
+SELECT is(crm_is_currency(NULL), NULL, 'nothing is no code, and no other either');
 
 -- The day of an order
 SELECT is((SELECT currency FROM crm.orders WHERE id = 1), 'EUR', 'the currency comes from the settings');

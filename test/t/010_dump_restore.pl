@@ -231,6 +231,8 @@ sub check_copy
 	is($node->safe_psql($copy, q(SELECT currency, status, version,
 		placed_on = (placed_at AT TIME ZONE 'Asia/Shanghai')::date
 		FROM crm.orders ORDER BY id DESC LIMIT 1)), 'CNY|pending|1|t', "$how: and follows the settings");
+	is(sqlstate($copy, "INSERT INTO crm.orders (customer_id, currency, exchange_rate) VALUES (1, 'ABC', 1)"), '23514',
+		"$how: its currency is one that there is");
 	return;
 }
 
