@@ -1,4 +1,4 @@
--- The door of opportunities, as that of orders.
+-- The door of opportunities, as that of orders: each row names its process. (crm_attach_workflow() gives all rows of a table the same one.)
 CREATE TRIGGER opportunities_enforce_workflow
     BEFORE INSERT OR UPDATE ON crm.opportunities
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_enforce_workflow('status');

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(72);
+SELECT plan(78);
 
 INSERT INTO crm.customers (id, name) VALUES (1, 'Ada'), (2, '王小明');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -159,6 +159,24 @@ RESET ROLE;
 UPDATE crm.opportunities SET order_id = 1000 WHERE id = 301;
 INSERT INTO crm.opportunities (id, customer_id, name, status, order_id) VALUES (302, 1, 'Imported', 'won', 1001);
 SELECT results_eq('SELECT order_id FROM crm.opportunities WHERE id IN (301, 302) ORDER BY id', ARRAY[1000, 1001]::bigint[], 'the owner may say which order it was');
+
+-- What is not sold any more may be quoted, as it may be sold again by then
+INSERT INTO crm.products (id, sku, name, price, active) VALUES (3, 'OLD', 'Old', 1, false);
+INSERT INTO crm.opportunities (id, customer_id, name, status) VALUES (304, 1, 'x', 'quoted');
+INSERT INTO crm.opportunity_lines (opportunity_id, line_no, product_id, quantity, unit_price) VALUES (304, 1, 1, 1, 4.90), (304, 2, 3, 2, 1);
+SET LOCAL ROLE crm_test_clerk;
+SELECT throws_ok($$SELECT crm_advance('crm.opportunities', 304, 'win')$$, 'SL016', 'product "OLD" is not sold any more', 'a clerk does not win with a product that is not active');
+SELECT throws_ok($$UPDATE crm.opportunities SET status = 'won' WHERE id = 304$$, 'SL016', NULL, 'by whatever statement');
+RESET ROLE;
+SELECT is((SELECT format('%s %s', status, order_id) FROM crm.opportunities WHERE id = 304), 'quoted ', 'it stays as it was');
+SAVEPOINT s;
+SELECT is(crm_advance('crm.opportunities', 304, 'win'), 'won', 'the owner of the orders does, who may sell it');
+SELECT is((SELECT format('%s %s', line_count, total) FROM crm.orders o JOIN crm.opportunities p ON p.order_id = o.id WHERE p.id = 304), '2 6.90', 'with all lines');
+ROLLBACK TO s;
+UPDATE crm.products SET active = true WHERE id = 3;
+SET LOCAL ROLE crm_test_clerk;
+SELECT is(crm_advance('crm.opportunities', 304, 'win'), 'won', 'a clerk does when it is sold again');
+RESET ROLE;
 
 -- By force
 INSERT INTO crm.opportunities (id, customer_id, name, owner) VALUES (303, 1, 'x', 'Tom');
