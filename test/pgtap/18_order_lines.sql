@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(102);
+SELECT plan(112);
 
 CREATE ROLE crm_test_clerk;
 GRANT USAGE ON SCHEMA crm TO crm_test_clerk;
@@ -112,6 +112,20 @@ COPY crm.order_lines (order_id, product_id, quantity, unit_price) FROM STDIN;
 SELECT is_empty('SELECT * FROM pg_temp.wrong()', 'COPY');
 SELECT is(pg_temp.totals(12) || ', ' || pg_temp.totals(13), '2 0.00 0.00 3.02, 1 0.00 0.00 0.00', 'rounds line by line');
 SELECT is((SELECT payment_status FROM crm.orders WHERE id = 13), 'paid', 'what costs nothing is paid');
+INSERT INTO crm.orders (id, customer_id) VALUES (90, 1), (91, 1);
+GRANT pg_execute_server_program TO crm_test_clerk;
+SET LOCAL ROLE crm_test_clerk;
+COPY crm.order_lines (order_id, product_id, quantity, discount) FROM STDIN;
+90	2	2	0.50
+91	2	0.001	0
+90	2	1	0
+\.
+RESET ROLE;
+SELECT is(pg_temp.totals(90) || ', ' || pg_temp.totals(91), '2 0.50 0.00 21.26, 1 0.00 0.00 0.01', 'COPY by a clerk, who gets numbers and prices');
+SELECT is(left(pg_temp.outcome(format($$COPY crm.order_lines (order_id, product_id, quantity, discount) FROM PROGRAM 'printf "90,2,1,0\n%s\n"' (FORMAT csv)$$, line)), length(said)), said, 'COPY with ' || line)
+FROM (VALUES ('91,3,1,0', 'SL016 product "OLD" is not sold any more'), ('91,2,0,0', '23514'), ('91,2,NaN,0', '23514'), ('91,2,1,99', '23514'), ('91,99,1,0', '23503'), ('99,2,1,0', '23503'),
+    ('91,2,1,x', '22P02')) AS c (line, said);
+SELECT is_empty('SELECT * FROM pg_temp.wrong()', 'totals are those of the lines');
 
 -- A trigger of the user's that writes lines while a statement does
 CREATE FUNCTION pg_temp.bonus() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -169,6 +183,7 @@ SELECT crm_advance_order(id, 'submit') FROM crm.orders WHERE id IN (1, 5);
 SELECT is(pg_temp.outcome('INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (1, 1, 1)'),
     'SL014 the lines of order 1 cannot be changed any more Its status is "submitted"; in workflow "order" lines change in: "pending". The owner of table crm.orders may change them nevertheless.',
     'no line comes later');
+SELECT is(left(pg_temp.outcome($$COPY crm.order_lines (order_id, product_id, quantity) FROM PROGRAM 'printf "6,1,1\n1,1,1\n"' (FORMAT csv)$$), 5), 'SL014', 'by COPY neither');
 SELECT is(left(pg_temp.outcome('UPDATE crm.order_lines SET quantity = 1 WHERE order_id = 1'), 5), 'SL014', 'none changes');
 SELECT is(left(pg_temp.outcome('UPDATE crm.order_lines SET line_no = 77 WHERE order_id = 1 AND line_no = 1'), 5), 'SL014', 'not even its number');
 SELECT is(left(pg_temp.outcome('DELETE FROM crm.order_lines WHERE order_id = 1'), 5), 'SL014', 'none goes');

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(113);
+SELECT plan(120);
 
 CREATE ROLE crm_test_clerk;
 CREATE ROLE crm_test_stranger;
@@ -71,6 +71,13 @@ SELECT is(pg_temp.lines(lines::jsonb), said, lines) FROM (VALUES
     ('[{"sku": "TEA", "quantity": true}]', '22023 lines[0].quantity is not a number'),
     ('[{"sku": "TEA", "quantity": "NaN"}]', '22023 lines[0].quantity is not a number It is "NaN".'),
     ('[{"sku": "TEA", "quantity": "Infinity"}]', '22023 lines[0].quantity is not a number It is "Infinity".'),
+    ('[{"sku": "TEA", "quantity": "-Infinity"}]', '22023 lines[0].quantity is not a number It is "-Infinity".'),
+    ('[{"sku": "TEA", "quantity": 1, "unit_price": "NaN"}]', '22023 lines[0].unit_price is not a number It is "NaN".'),
+    ('[{"sku": "TEA", "quantity": 1, "unit_price": "infinity"}]', '22023 lines[0].unit_price is not a number It is "infinity".'),
+    ('[{"sku": "TEA", "quantity": 1, "discount": "NaN"}]', '22023 lines[0].discount is not a number It is "NaN".'),
+    ('[{"sku": "TEA", "quantity": 1, "discount": "-inf"}]', '22023 lines[0].discount is not a number It is "-inf".'),
+    ('[{"sku": "TEA", "quantity": 1, "tax": "nan"}]', '22023 lines[0].tax is not a number It is "nan".'),
+    ('[{"sku": "TEA", "quantity": 1, "tax": "Infinity"}]', '22023 lines[0].tax is not a number It is "Infinity".'),
     ('[{"sku": "TEA", "quantity": ""}]', '22023 lines[0].quantity is not a number It is "".'),
     ('[{"sku": "TEA", "quantity": "1.2.3"}]', '22023 lines[0].quantity is not a number It is "1.2.3".'),
     ('[{"sku": "TEA", "quantity": 0}]', '22023 lines[0].quantity is not above zero It is 0.000.'),

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 \set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(47);
+SELECT plan(49);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 \ir include/plan.sql
@@ -66,11 +66,24 @@ SELECT pg_temp.same('SELECT customer_key, code, name, kind, region, gender, owne
         (SELECT min(placed_on) FROM crm.orders WHERE customer_id = c.id AND status IN ('won', 'delivered', 'out')),
         (SELECT max(placed_on) FROM crm.orders WHERE customer_id = c.id AND status IN ('won', 'delivered', 'out'))
     FROM crm.customers c$$, 'dim_customer');
--- who is N years old today had an N-th birthday that is not to come, and no later one
+-- who is N years old: of the years, one less until the month and day of birth have come (that of February 29 on March 1, mostly)
+CREATE FUNCTION pg_temp.band(born date, today date) RETURNS text LANGUAGE sql AS $$
+    SELECT coalesce((SELECT band FROM (VALUES (0, '00-17'), (18, '18-24'), (25, '25-34'), (35, '35-44'), (45, '45-54'), (55, '55-64'), (65, '65+')) AS b (years, band)
+        WHERE years <= left(today::text, 4)::int - left(born::text, 4)::int - (right(today::text, 5) < right(born::text, 5))::int ORDER BY years DESC LIMIT 1), 'unknown')
+$$;
 SELECT pg_temp.same('SELECT customer_key, age_band FROM crm.dim_customer', $$
-    SELECT id, coalesce((SELECT band FROM (VALUES (0, '00-17'), (18, '18-24'), (25, '25-34'), (35, '35-44'), (45, '45-54'), (55, '55-64'), (65, '65+')) AS b (years, band)
-        WHERE (birth_date + make_interval(years => years))::date <= (now() AT TIME ZONE 'Asia/Taipei')::date ORDER BY years DESC LIMIT 1), 'unknown')
-    FROM crm.customers$$, 'age bands');
+    SELECT id, pg_temp.band(birth_date, (now() AT TIME ZONE 'Asia/Taipei')::date) FROM crm.customers$$, 'age bands');
+-- on other days than this one
+CREATE FUNCTION pg_temp.bands_on(today date) RETURNS TABLE (customer_key bigint, age_band text) LANGUAGE plpgsql AS $$BEGIN
+    RETURN QUERY EXECUTE format('SELECT v.customer_key, v.age_band FROM (%s) v', rtrim(replace(pg_get_viewdef('crm.dim_customer'), 'now()', format('timestamptz %L', today || ' 12:00+08')), ';'));
+END$$;
+SAVEPOINT s;
+INSERT INTO crm.customers (id, name, birth_date) VALUES (9001, 'leap day', '2008-02-29'), (9002, 'the day before', '2008-02-28'), (9003, 'the day after', '2008-03-01'), (9004, 'leap day', '1960-02-29');
+SELECT results_eq($$SELECT string_agg(right(customer_key::text, 1) || ' ' || age_band, ', ' ORDER BY customer_key) FROM unnest('{2026-02-27,2026-02-28,2026-03-01}'::date[]) d, pg_temp.bands_on(d) WHERE customer_key > 9000 GROUP BY d ORDER BY d$$,
+    $$VALUES ('1 00-17, 2 00-17, 3 00-17, 4 65+'), ('1 00-17, 2 18-24, 3 00-17, 4 65+'), ('1 18-24, 2 18-24, 3 18-24, 4 65+')$$, 'born on February 29, one has a birthday on March 1');
+SELECT is_empty($$SELECT d, id, b.age_band FROM unnest('{2024-02-28,2024-02-29,2024-03-01,2025-02-28,2025-03-01,2025-12-31,2033-02-28,2033-03-01}'::date[]) d, pg_temp.bands_on(d) b
+    JOIN crm.customers ON id = customer_key WHERE birth_date <= d AND b.age_band IS DISTINCT FROM pg_temp.band(birth_date, d)$$, 'the same by month and day');
+ROLLBACK TO s;
 UPDATE crm.customers SET birth_date = (now() AT TIME ZONE 'Asia/Taipei')::date - interval '18 years' WHERE id = 1;
 UPDATE crm.customers SET birth_date = (now() AT TIME ZONE 'Asia/Taipei')::date - interval '18 years' + interval '1 day' WHERE id = 2;
 SELECT results_eq('SELECT age_band FROM crm.dim_customer WHERE customer_key IN (1, 2) ORDER BY customer_key', ARRAY['18-24', '00-17'], 'on the birthday one year more');

@@ -98,7 +98,7 @@ my %requests = (
 	'change a line' => [ 8, $edit, "UPDATE crm.order_lines SET quantity = 1 + :n % 777 / 100.0, discount = round((1 + :n % 777 / 100.0) * unit_price / 2, 2)
 		WHERE order_id = :id AND line_no = 1 + :n % 3" ],
 	'change all lines' => [ 3, $edit, "UPDATE crm.order_lines SET tax = :n % 100 / 100.0, product_id = product_id WHERE order_id = :id" ],
-	'move a line' => [ 4, "$edit 23503 23505", "UPDATE crm.order_lines SET order_id = :other, line_no = 5 + :n % 1000 WHERE order_id = :id AND line_no = 1 + :n % 3" ],
+	'move a line' => [ 4, "$edit SL017 23503 23505", "UPDATE crm.order_lines SET order_id = :other, line_no = 5 + :n % 1000 WHERE order_id = :id AND line_no = 1 + :n % 3" ],
 	'delete a line' => [ 4, $edit, "DELETE FROM crm.order_lines WHERE order_id = :id AND line_no = 1 + :n % 3" ],
 	'another rate' => [ 2, '', "UPDATE crm.orders SET exchange_rate = 0.5 + :n % 1000 / 777.0 WHERE id = :id AND currency = 'USD'" ],
 	'another price' => [ 3, '', "UPDATE crm.products SET price = 0.05 + :n % 999 / 100.0, active = :n % 12 <> 0 WHERE id = 2 + :n % 7" ],
@@ -108,7 +108,8 @@ my %requests = (
 	'refund some' => [ 8, 'SL006 23503', "INSERT INTO storm.answers SELECT 'refund', :id, crm_record_refund(:id, 0.01 + :n % 9), 0.01 + :n % 9" ],
 	'refund all' => [ 8, 'SL006', "INSERT INTO storm.answers SELECT 'refund', id, crm_record_refund(id, paid - refunded), paid - refunded FROM crm.orders WHERE id = :id AND paid > refunded" ],
 	'refund with a key' => [ 4, 'SL006 23503', "INSERT INTO storm.answers SELECT 'refund', :id, crm_record_refund(:id, 1, request_key => 'refund :id'), 1, 'refund :id'" ],
-	'refund by statement' => [ 3, 'SL006 23503', "INSERT INTO crm.payments (order_id, kind, amount, method) VALUES (:id, 'refund', 2, 'cash'), (:id, 'payment', 1, 'cash'), (:id, 'refund', 1, 'cash')" ],
+	'refund by statement' => [ 3, 'SL006 23503', "INSERT INTO crm.payments (order_id, kind, amount, method, reference)
+		SELECT :id, kind, amount, 'cash', pg_current_xact_id() FROM (VALUES ('refund', 2), ('payment', 1), ('refund', 1)) v (kind, amount)" ],
 	(map { ("step $_->[0]" => [ $_->[1], $step, "SELECT crm_advance_order(:id, '$_->[0]')" ]) }
 		[ 'submit', 14 ], [ 'pay', 16 ], [ 'ship', 8 ], [ 'complete', 6 ], [ 'cancel', 4 ], [ 'refund', 10 ]),
 	'step with a key' => [ 5, $step, "SELECT crm_advance_order(:id, 'submit', request_key => 'submit :id')" ],
@@ -185,11 +186,12 @@ my %audits = (
 			WHEN p.refunded > 0 THEN CASE WHEN p.refunded = p.paid THEN 'refunded' ELSE 'partly_refunded' END
 			WHEN p.paid = 0 AND (o.total > 0 OR o.line_count = 0) THEN 'unpaid'
 			WHEN p.paid < o.total THEN 'partial' WHEN p.paid = o.total AND o.line_count > 0 THEN 'paid' ELSE 'overpaid' END),
-	# a statement counts as a whole: its payments have one moment, but for what it does in functions
+	'no more is given back than is paid' => q(SELECT id, paid, refunded FROM crm.orders WHERE NOT coalesce(0 <= refunded AND refunded <= paid, false)),
+	# a statement that writes several payments counts as a whole: it has a reference of its own
 	'never was more given back than was paid' => q(
-		SELECT * FROM (SELECT order_id, payment_no, method, sum(CASE kind WHEN 'refund' THEN -amount ELSE amount END) OVER (PARTITION BY order_id ORDER BY payment_no) AS held,
-				row_number() OVER (PARTITION BY order_id ORDER BY payment_no) AS n, lead(method) OVER (PARTITION BY order_id ORDER BY payment_no) AS next_method
-			FROM crm.payments) p WHERE (held < 0 AND NOT coalesce(method = 'cash' AND next_method = 'cash', false)) OR n <> payment_no),
+		SELECT * FROM (SELECT order_id, payment_no, reference, sum(CASE kind WHEN 'refund' THEN -amount ELSE amount END) OVER (PARTITION BY order_id ORDER BY payment_no) AS held,
+				row_number() OVER (PARTITION BY order_id ORDER BY payment_no) AS n, lead(reference) OVER (PARTITION BY order_id ORDER BY payment_no) AS next_reference
+			FROM crm.payments) p WHERE (held < 0 AND coalesce(reference <> next_reference, true)) OR n <> payment_no),
 	'every history is a way through the workflow' => q(
 		WITH steps AS (
 			SELECT *, row_number() OVER w AS n, lag(to_status) OVER w AS previous, lag(at) OVER w AS previous_at
