@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(78);
+SELECT plan(80);
 
 INSERT INTO crm.customers (id, name) VALUES (1, 'Ada'), (2, '王小明');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -184,6 +184,17 @@ SELECT pg_temp.quote(303, 2, 4.90);
 SELECT is(crm_force('crm.opportunities', 303, 'won', 'signed at once'), 'won', 'one is won by force');
 SELECT results_eq('SELECT o.customer_id, o.status, o.owner, o.total FROM crm.orders o JOIN crm.opportunities p ON p.order_id = o.id WHERE p.id = 303',
     $$VALUES (1::bigint, 'pending', 'Tom', 14.52)$$, 'and becomes an order as ever');
+
+-- What the README says of a deferred trigger there
+SAVEPOINT s;
+CREATE FUNCTION pg_temp.later() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER later AFTER UPDATE ON crm.opportunities DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION pg_temp.later();
+INSERT INTO crm.opportunities (id, customer_id, name) VALUES (305, 1, 'x');
+SET LOCAL ROLE crm_test_assistant;
+SELECT throws_ok('SELECT pg_temp.quote(305, 1, 4.90)', '42501', 'cannot fire deferred trigger within security-restricted operation', 'a deferred trigger of the owner is in the way of others');
+RESET ROLE;
+SELECT lives_ok('SELECT pg_temp.quote(305, 1, 4.90)', 'not of the owner');
+ROLLBACK TO s;
 
 -- The pipeline, counted by hand
 TRUNCATE crm.opportunities, crm.opportunity_lines, crm.opportunity_events, crm.activities;
