@@ -10,19 +10,30 @@
 #include "attempt.h"
 
 /*
- * Whether an error is about the row at hand, not about the transaction, the
- * server or the connection, where going on with the next one makes no sense.
+ * Whether to go on makes no sense. It does after any error, as for WHEN OTHERS of
+ * PL/pgSQL, but when the server was told to stop, has no room left, or the
+ * transaction has lost a race. What RAISE says is none of these: guards and
+ * triggers call their errors what they like.
  */
 static bool
-is_about_the_row(int sqlstate)
+ends_all(const ErrorData *error)
 {
-	static const char *const others[] = {"08", "0A", "25", "40", "53", "54", "57", "58", "72", "F0", "XX"};
-	const char *code = unpack_sql_state(sqlstate);
+	const char *raised_in = error->funcname ? error->funcname : "";
 
-	for (int i = 0; i < lengthof(others); i++)
-		if (strncmp(code, others[i], 2) == 0)
-			return false;
-	return sqlstate != ERRCODE_LOCK_NOT_AVAILABLE;
+	if (strcmp(raised_in, "exec_stmt_raise") == 0)
+		return false;
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+			return true;
+		default:
+			/* lock_timeout; NOWAIT has the same code */
+			return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE &&
+				strcmp(raised_in, "ProcessInterrupts") == 0;
+	}
 }
 
 ErrorData *
@@ -49,7 +60,7 @@ crm_attempt(void (*action) (void *), void *arg)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		if (!is_about_the_row(error->sqlerrcode))
+		if (ends_all(error))
 			ReThrowError(error);
 	}
 	PG_END_TRY();

@@ -8,9 +8,9 @@
 #include "crm.h"
 
 /*
- * Run something in a subtransaction; an error about the rows undoes it and is
- * returned, NULL if there was none. One about the transaction, the server or the
- * connection is thrown on.
+ * Run something in a subtransaction; an error undoes it and is returned, NULL if
+ * there was none. One after which others had better not go on is thrown on: a
+ * cancelled statement, a serialization failure, a full disk.
  */
 extern ErrorData *crm_attempt(void (*action) (void *), void *arg);
 

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(25);
+SELECT plan(29);
 
 ALTER TABLE crm.orders ADD amount integer NOT NULL DEFAULT 1;
 INSERT INTO crm.customers (name) VALUES ('José');
@@ -75,7 +75,52 @@ SELECT results_eq($$SELECT * FROM crm_advance_orders('{5}', 'pay')$$,
 SELECT is((SELECT status FROM crm.orders WHERE id = 5), 'submitted', 'leaves the order where it was');
 DROP TRIGGER z_skip ON crm.orders;
 
+-- Whatever an order's error is called, and whatever its guard tries
+CREATE FUNCTION pg_temp.vacuums() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'VACUUM crm.orders'; END $$;
+CREATE FUNCTION pg_temp.tries(id bigint) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    CASE id
+        WHEN 101 THEN EXECUTE 'DROP TABLE crm.order_lines';
+        WHEN 102 THEN PERFORM pg_temp.tries(id);
+        WHEN 103 THEN PERFORM pg_temp.vacuums();
+        WHEN 104 THEN RAISE EXCEPTION 'it says that it lost a race' USING ERRCODE = 'serialization_failure';
+        WHEN 105 THEN RAISE EXCEPTION 'it says that it was cancelled' USING ERRCODE = 'query_canceled';
+        WHEN 106 THEN RAISE EXCEPTION 'it says that the disk is full' USING ERRCODE = 'disk_full';
+        WHEN 107 THEN RAISE EXCEPTION 'it says that it waited for a lock' USING ERRCODE = 'lock_not_available';
+        ELSE NULL;
+    END CASE;
+    RETURN true;
+END $$;
+INSERT INTO crm.guards (workflow, name, condition) VALUES ('tried', 'g', 'pg_temp.tries(id)');
+INSERT INTO crm.workflows (name, definition) VALUES ('tried', E'[*] --> a\na --> b : go [g]\nb --> a : back\na --> [*]');
+INSERT INTO crm.orders (id, customer_id, workflow) SELECT i, 1, 'tried' FROM generate_series(100, 108) i;
+SET LOCAL max_stack_depth = '1MB';
+SELECT results_eq($$SELECT order_id, outcome, reason FROM crm_advance_orders((SELECT array_agg(id) FROM crm.orders WHERE workflow = 'tried'), 'go')$$, $$VALUES
+    (100::bigint, 'advanced', NULL), (101, 'refused', 'DROP TABLE is not allowed in a non-volatile function'),
+    (102, 'refused', 'stack depth limit exceeded'), (103, 'refused', 'VACUUM cannot run inside a transaction block'),
+    (104, 'refused', 'it says that it lost a race'), (105, 'refused', 'it says that it was cancelled'), (106, 'refused', 'it says that the disk is full'),
+    (107, 'refused', 'it says that it waited for a lock'), (108, 'advanced', NULL)$$, 'a guard refuses its order only, whatever it tries and says');
+RESET max_stack_depth;
+CREATE FUNCTION pg_temp.breaks() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = 'internal_error'; END $$;
+CREATE TRIGGER breaks AFTER UPDATE ON crm.orders FOR EACH ROW WHEN (new.id = 100) EXECUTE FUNCTION pg_temp.breaks();
+SELECT results_eq($$SELECT order_id, outcome, reason FROM crm_advance_orders('{100,108}', 'back')$$, $$VALUES
+    (100::bigint, 'refused', 'broken'), (108, 'advanced', NULL)$$, 'a trigger, too');
+DROP TRIGGER breaks ON crm.orders;
+
 -- Errors that are not about an order
+CREATE FUNCTION pg_temp.sorts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM g FROM generate_series(1, 100000) g ORDER BY -g OFFSET 99999;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER sorts AFTER UPDATE ON crm.orders FOR EACH ROW EXECUTE FUNCTION pg_temp.sorts();
+SET LOCAL work_mem = '64kB';
+SET LOCAL temp_file_limit = '64kB';
+SELECT throws_ok($$SELECT crm_advance_orders('{100,108}', 'back')$$, '53400', NULL, 'a server that has no room left is no fault of an order');
+RESET temp_file_limit;
+RESET work_mem;
+DROP TRIGGER sorts ON crm.orders;
+SELECT is((SELECT string_agg(status, '' ORDER BY id) FROM crm.orders WHERE workflow = 'tried'), 'baaaaaaaa', 'all is as told');
 SET LOCAL statement_timeout = '300ms';
 SAVEPOINT s;
 CREATE FUNCTION pg_temp.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(10); RETURN NEW; END $$;

@@ -3,7 +3,7 @@ SET client_min_messages = error; -- the warnings of failed timers
 \set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(97);
+SELECT plan(99);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 
@@ -158,6 +158,15 @@ SELECT pg_temp.place('waiting', '15 days', id => 3), pg_temp.place('waiting', '1
 SELECT is(crm_run_timers(1), 1, 'rows that cannot be updated at all are not in the way, either');
 SELECT is(pg_temp.history(3), 'create (waiting), after 14 days (late) timer', 'of those behind');
 DROP TRIGGER unlucky ON crm.orders;
+SELECT pg_temp.tidy();
+CREATE FUNCTION pg_temp.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = CASE new.id WHEN 1 THEN 'XX000' WHEN 2 THEN '0A000' ELSE '40001' END; END $$;
+CREATE TRIGGER broken AFTER UPDATE ON crm.orders FOR EACH ROW WHEN (old.id < 4) EXECUTE FUNCTION pg_temp.broken();
+SELECT pg_temp.place('waiting', '15 days', id => i) FROM generate_series(1, 5) i \g /dev/null
+SELECT is(crm_run_timers(), 2, 'whatever their error is called');
+DROP TRIGGER broken ON crm.orders;
+SELECT is(crm_run_timers(), 3, 'and come in the end');
+SELECT pg_temp.tidy();
+SELECT pg_temp.place('waiting', '15 days', id => 1), pg_temp.place('waiting', '16 days', id => 2) \g /dev/null
 CREATE FUNCTION pg_temp.skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN CASE WHEN new.id <> 2 THEN new END; END $$;
 CREATE TRIGGER z_skip BEFORE UPDATE ON crm.orders FOR EACH ROW EXECUTE FUNCTION pg_temp.skip();
 SELECT is(crm_run_timers(), 1, 'nor those that another trigger keeps as they are');
