@@ -12,7 +12,7 @@ CREATE FUNCTION @extschema@.crm_available_events(order_id bigint)
 CREATE FUNCTION @extschema@.crm_force_order(order_id bigint, status text, note text)
     RETURNS text
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-CREATE FUNCTION @extschema@.crm_run_timers(max integer DEFAULT 1000)
+CREATE FUNCTION @extschema@.crm_run_timers(max integer DEFAULT 1000, relation regclass DEFAULT NULL)
     RETURNS integer
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
@@ -24,8 +24,8 @@ COMMENT ON FUNCTION @extschema@.crm_available_events(bigint) IS
     'The events that an order may take now, or may not yet and why';
 COMMENT ON FUNCTION @extschema@.crm_force_order(bigint, text, text) IS
     'Gives an order any status of its workflow; for the owner of the orders, with a note, marked in the history';
-COMMENT ON FUNCTION @extschema@.crm_run_timers(integer) IS
-    'Takes the steps that come by themselves and are due, and returns how many; call it every minute';
+COMMENT ON FUNCTION @extschema@.crm_run_timers(integer, regclass) IS
+    'Takes the steps that come by themselves and are due, and returns how many; call it every minute. Tables of owners who are not trusted have to be named';
 
 -- Steps of a row of any table with a workflow, whose key may be of any of these types or be read from text.
 CREATE FUNCTION @extschema@.crm_advance(relation regclass, key bigint, event text, note text DEFAULT NULL,

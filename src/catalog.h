@@ -20,6 +20,9 @@ extern AttrNumber crm_column(Relation rel, const char *name, Oid type);
 /* "crm.orders", quoted where needed, in memory of its own */
 extern char *crm_relation_name(Relation rel);
 
+/* The role that owns a relation, InvalidOid if it has been dropped */
+extern Oid	crm_relation_owner(Oid relid);
+
 /*
  * Have forget(relid) called whenever a relation changes or, for one of our
  * cached tables, a row of it does. InvalidOid means any relation.

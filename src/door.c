@@ -320,19 +320,6 @@ find_root(Oid trigger)
 	return root;
 }
 
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "could not find relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 static void
 build_door(Door *door, Relation rel)
 {
@@ -356,7 +343,7 @@ build_door(Door *door, Relation rel)
 				 errhint("crm_enforce_workflow('status') takes the workflow from the column \"workflow\", crm_enforce_workflow('status', 'order') names it.")));
 
 	door->root_relid = find_root(enforcer->tgoid);
-	door->owner = owner_of(door->root_relid);
+	door->owner = crm_relation_owner(door->root_relid);
 	door->status = crm_column(rel, enforcer->tgargs[0], TEXTOID);
 	namestrcpy(&door->status_name, enforcer->tgargs[0]);
 	door->by_column = enforcer->tgnargs == 1;

@@ -1,12 +1,14 @@
 /*
  * owner.c
- *		What runs with the rights of a table's owner, as checks of foreign keys do.
+ *		Owners of tables: who is trusted, and what runs with their rights, as checks
+ *		of foreign keys do.
  */
 #include "crm.h"
 
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "catalog.h"
 #include "owner.h"
 
 static void
@@ -14,6 +16,15 @@ pin_search_path(void)
 {
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+bool
+crm_trusts_owner(Oid relid)
+{
+	Oid			owner = crm_relation_owner(relid);
+
+	return OidIsValid(owner) &&
+		(owner == GetUserId() || owner == crm_relation_owner(crm_table_oid("workflows")) || superuser_arg(owner));
 }
 
 void

@@ -1,6 +1,7 @@
 /*
  * owner.h
- *		What runs with the rights of a table's owner, as checks of foreign keys do.
+ *		Owners of tables: who is trusted, and what runs with their rights, as checks
+ *		of foreign keys do.
  */
 #ifndef CRM_OWNER_H
 #define CRM_OWNER_H
@@ -16,6 +17,14 @@ typedef struct CrmCaller
 	int			security;
 	int			gucs;			/* nesting level of settings */
 } CrmCaller;
+
+/*
+ * Anybody can put our triggers on a table of his own, and code beside them that raises
+ * errors or sleeps. Whether a table is one that the current role deals with unasked:
+ * his own, or one of a superuser or of the owner of crm.workflows, who could do
+ * worse. False for one that has been dropped.
+ */
+extern bool crm_trusts_owner(Oid relid);
 
 /*
  * Policies do not hide rows from the owner. What lies on the table may be code of

@@ -29,9 +29,8 @@ crm_refuse_null(const char *function, const char *argument)
 			 errhint("Give it a value.")));
 }
 
-/* Whatever OID the caller gives: a table, or an error that says what it is. */
-static Relation
-open_table(Oid relid, LOCKMODE lock)
+Relation
+crm_target_table(Oid relid, LOCKMODE lock)
 {
 	Relation	rel = try_relation_open(relid, lock);
 
@@ -63,7 +62,7 @@ crm_target_open(FunctionCallInfo fcinfo, const char *function, LOCKMODE lock, Cr
 	if (PG_ARGISNULL(key))
 		crm_refuse_null(function, any_table ? "key" : "order_id");
 
-	target->rel = open_table(any_table ? PG_GETARG_OID(0) : crm_table_oid("orders"), lock);
+	target->rel = crm_target_table(any_table ? PG_GETARG_OID(0) : crm_table_oid("orders"), lock);
 	target->door = crm_door_get(target->rel);
 	if (!crm_key_convert(target->door, PG_GETARG_DATUM(key), types[key], &target->key))
 	{

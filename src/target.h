@@ -26,6 +26,9 @@ typedef struct CrmTarget
 extern void crm_target_open(FunctionCallInfo fcinfo, const char *function, LOCKMODE lock,
 							CrmTarget *target);
 
+/* The table of an OID that the caller gives; error 42P01 if there is none, 42809 if it is something else */
+extern Relation crm_target_table(Oid relid, LOCKMODE lock);
+
 /* Error 22004 */
 pg_noreturn extern void crm_refuse_null(const char *function, const char *argument);
 

@@ -10,8 +10,9 @@
  * A row whose timers may not come, as their guards do not hold or something
  * raises an error, is put off, so that it is not in the way of the others.
  *
- * Nobody names the tables to be looked at, and whoever makes a table may have code
- * on it. So each is dealt with as its owner, not as the runner, who may be a superuser.
+ * Whoever makes a table may have code on it. So each is dealt with as its owner, not
+ * as the runner, who may be a superuser. And that code may raise errors that end
+ * the run, or sleep: a table of somebody who is not trusted has to be named.
  */
 #include "crm.h"
 
@@ -21,6 +22,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -48,6 +50,7 @@ typedef struct TimedTable
 	const Door *door;
 	TimestampTz moment;
 	Portal		due;			/* keys; NULL if there are no more */
+	int			wanted;			/* rows, MAX_ROWS at most */
 	CrmStep		steps[MAX_ROWS];
 	int			nsteps;
 	CrmStep    *current;		/* when they are taken one by one */
@@ -96,52 +99,88 @@ open_due(void *arg)
 static bool
 may_update(Oid relid)
 {
-	return pg_class_aclcheck(relid, GetUserId(), ACL_UPDATE) == ACLCHECK_OK ||
-		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_UPDATE, ACLMASK_ANY) == ACLCHECK_OK;
+	bool		is_missing = false;
+
+	return pg_class_aclcheck_ext(relid, GetUserId(), ACL_UPDATE, &is_missing) == ACLCHECK_OK ||
+		(!is_missing && pg_attribute_aclcheck_all(relid, GetUserId(), ACL_UPDATE, ACLMASK_ANY) == ACLCHECK_OK);
+}
+
+/* A table, unless somebody has locked it, or dropped it meanwhile; nobody is waited for. */
+static Relation
+open_if_free(Oid relid)
+{
+	Relation	rel;
+
+	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
+		return NULL;
+	rel = try_relation_open(relid, NoLock);
+	/* what another session has in memory of its own, it alone can read */
+	if (rel != NULL && RELATION_IS_OTHER_TEMP(rel))
+	{
+		relation_close(rel, NoLock);
+		rel = NULL;
+	}
+	if (rel == NULL)
+		UnlockRelationOid(relid, RowExclusiveLock);
+	return rel;
+}
+
+static TimedTable *
+make_table(Relation rel, TimestampTz moment)
+{
+	TimedTable *table = palloc0(sizeof(TimedTable));
+
+	table->rel = rel;
+	table->moment = moment;
+	return table;
+}
+
+static void
+warn_of_table(const TimedTable *table, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("timers of table %s were left out", crm_relation_name(table->rel)),
+			 errdetail("%s", error->message)));
 }
 
 /*
- * All tables with a workflow that the role may update. One that cannot be read is
- * passed over with a warning.
+ * All tables with a workflow whose owner is trusted and that the role may update. One
+ * that cannot be read is passed over with a warning.
  */
 static List *
 open_tables(TimestampTz moment)
 {
 	List	   *tables = NIL;
 	bool		any_denied = false;
+	bool		any_allowed = false;
 	ListCell   *lc;
 
 	foreach(lc, crm_door_relations())
 	{
 		Oid			relid = lfirst_oid(lc);
+		Relation	rel;
 		TimedTable *table;
 		ErrorData  *error;
 
+		if (!crm_trusts_owner(relid))
+			continue;
 		if (!may_update(relid))
 		{
 			any_denied = true;
 			continue;
 		}
-		table = palloc0(sizeof(TimedTable));
-		table->moment = moment;
-		table->rel = try_relation_open(relid, RowExclusiveLock);
-		if (table->rel == NULL)
+		any_allowed = true;
+		rel = open_if_free(relid);
+		if (rel == NULL)
 			continue;
-		/* what another session has in memory of its own, it alone can read */
-		if (RELATION_IS_OTHER_TEMP(table->rel))
-		{
-			relation_close(table->rel, NoLock);
-			continue;
-		}
+		table = make_table(rel, moment);
 		tables = lappend(tables, table);
 		error = crm_attempt(open_due, table);
 		if (error != NULL)
-			ereport(WARNING,
-					(errcode(error->sqlerrcode),
-					 errmsg("the timers of table %s were not run", crm_relation_name(table->rel)),
-					 errdetail("%s", error->message)));
+			warn_of_table(table, error);
 	}
-	if (tables == NIL && any_denied)
+	if (any_denied && !any_allowed)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to run timers"),
@@ -151,12 +190,23 @@ open_tables(TimestampTz moment)
 	return tables;
 }
 
-static void
-fetch_steps(TimedTable *table, int max)
+/* The one that is named */
+static List *
+open_table(Oid relid, TimestampTz moment)
 {
+	TimedTable *table = make_table(crm_target_table(relid, RowExclusiveLock), moment);
+
+	open_due(table);
+	return list_make1(table);
+}
+
+static void
+fetch_steps(void *arg)
+{
+	TimedTable *table = arg;
 	const Door *door = table->door;
 
-	SPI_cursor_fetch(table->due, true, Min(max, MAX_ROWS));
+	SPI_cursor_fetch(table->due, true, table->wanted);
 	table->nsteps = SPI_processed;
 	for (int i = 0; i < table->nsteps; i++)
 	{
@@ -223,26 +273,32 @@ take_one_by_one(TimedTable *table)
 }
 
 /*
- * crm_run_timers(max integer DEFAULT 1000) returns integer
+ * crm_run_timers(max integer DEFAULT 1000, relation regclass DEFAULT NULL) returns integer
  *
- * Takes the timers ("after 14 days") that are due when the statement begins, in
- * all tables with a column status_until whose status the caller may update, and
- * returns how many steps that were. The steps are taken with the rights of the
- * table's owner: policies hide no rows from them, guards and triggers run as him. max
- * bounds the number of rows that are looked at. Each step is recorded as an event named by the label of its edge, with the actor
- * "timer". Rows that somebody else has locked are left out. A row whose guards do
- * not hold is looked at again when its next timer comes, or in an hour, or once it has
- * changed; so is one that raises an error, with a WARNING.
+ * Takes the timers ("after 14 days") that are due when the statement begins, and
+ * returns how many steps that were: of that table, or of all tables that have a column
+ * status_until, belong to the caller, to a superuser or to the owner of
+ * crm.workflows, and are not locked by somebody else; the caller must be allowed to
+ * update the status. The steps are taken with the rights of the table's owner:
+ * policies hide no rows from them, guards and triggers run as him. max bounds the
+ * number of rows that are looked at. Each step is recorded as an event named by the
+ * label of its edge, with the actor "timer". Rows that somebody else has locked are
+ * left out. A row whose guards do not hold is looked at again when its next timer
+ * comes, or in an hour, or once it has changed; so is one that raises an error, with a
+ * WARNING. A table that does, as a whole, is left out with a WARNING.
  *
  * Errors: 22004 for a null max, 22023 for a negative one, 42501 if there are
- * timers, but none that the caller may run, 25006 in a read-only transaction,
- * 40001 if a row has changed since the snapshot of a REPEATABLE READ transaction.
+ * timers, but none that the caller may run, 42P01, 42809 and 55000 for a relation
+ * that is no table with a workflow, 25006 in a read-only transaction, 40001 if a row
+ * has changed since the snapshot of a REPEATABLE READ transaction; what attempt.c
+ * does not go on after.
  */
 Datum
 crm_run_timers(PG_FUNCTION_ARGS)
 {
 	int			left;
 	int			nsteps = 0;
+	TimestampTz moment;
 	List	   *tables;
 	ListCell   *lc;
 	bool		any_left = true;
@@ -261,7 +317,8 @@ crm_run_timers(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("crm_run_timers()");
 
 	SPI_connect();
-	tables = open_tables(GetCurrentStatementStartTimestamp());
+	moment = GetCurrentStatementStartTimestamp();
+	tables = PG_ARGISNULL(1) ? open_tables(moment) : open_table(PG_GETARG_OID(1), moment);
 	rows = AllocSetContextCreate(CurrentMemoryContext, "crm timers", ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(rows);
 	while (left > 0 && any_left)
@@ -271,15 +328,20 @@ crm_run_timers(PG_FUNCTION_ARGS)
 		{
 			TimedTable *table = lfirst(lc);
 			CrmCaller	runner;
+			ErrorData  *error;
 
 			if (table->due == NULL || left == 0)
 				continue;
 			MemoryContextReset(rows);
+			table->wanted = Min(left, MAX_ROWS);
+			table->nsteps = 0;
 			crm_become_owner(table->rel, &runner);
-			fetch_steps(table, left);
+			error = crm_attempt(fetch_steps, table);
 			if (table->nsteps > 0 && crm_attempt(take_all, table) != NULL)
 				take_one_by_one(table);
 			crm_become_caller(&runner);
+			if (error != NULL)
+				warn_of_table(table, error);
 			if (table->nsteps == 0)
 			{
 				SPI_cursor_close(table->due);

@@ -60,7 +60,7 @@ SELECT is_empty($$
 -- Code
 SELECT set_eq($$
     SELECT objid::regprocedure::text FROM pg_temp.members() WHERE classid = 'pg_proc'::regclass$$,
-    ARRAY['crm_advance_order(bigint,text,text,text,integer)', 'crm_advance_orders(bigint[],text,text)', 'crm_available_events(bigint)', 'crm_force_order(bigint,text,text)', 'crm_run_timers(integer)', 'crm_refresh_state_columns()',
+    ARRAY['crm_advance_order(bigint,text,text,text,integer)', 'crm_advance_orders(bigint[],text,text)', 'crm_available_events(bigint)', 'crm_force_order(bigint,text,text)', 'crm_run_timers(integer,regclass)', 'crm_refresh_state_columns()',
           'crm_customer_timeline(bigint)',
           'crm_keep_opportunity()', 'crm_total_opportunity_lines()', 'crm_win_opportunity()',
           'crm_create_rollup(text,text,text[])', 'crm_drop_rollup(text)', 'crm_merge_rollups(bigint,bigint)', 'crm_merge_statement()', 'crm_merge_changes(text,bigint,boolean)', 'crm_refuse_unseen_rollup(text)', 'crm_waiting_from(text)', 'crm_waiting(text)', 'crm_first_waiting_page(regclass,bigint)', 'crm_is_seen_by_all(xid8)', 'crm_empty_changes()', 'crm_check_rollups()', 'crm_rebuild_rollups(text)',

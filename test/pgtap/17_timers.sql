@@ -3,7 +3,7 @@ SET client_min_messages = error; -- the warnings of failed timers
 \set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(99);
+SELECT plan(113);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 
@@ -307,6 +307,48 @@ SET LOCAL ROLE crm_test_designer;
 UPDATE crm.workflows SET definition = replace(definition::text, 'after 7 days', 'after 9 days')::crm_workflow WHERE name = 't';
 RESET ROLE;
 SELECT is((SELECT status_until - status_since FROM crm.orders WHERE id = 5), '9 days', 'who may change a workflow changes its timers, without rights on the orders');
+
+-- Whose tables have their turn
+SELECT pg_temp.tidy();
+INSERT INTO tickets (no, status_since) SELECT i, now() - interval '20 days' FROM generate_series(1, 4) i;
+CREATE ROLE crm_test_owner;
+GRANT USAGE ON SCHEMA crm TO crm_test_owner;
+ALTER TABLE tickets OWNER TO crm_test_owner;
+ALTER TABLE ticket_events OWNER TO crm_test_owner;
+SELECT is(crm_run_timers(), 0, 'a table of a role that is not trusted is left out');
+SELECT is(crm_run_timers(1, 'tickets'), 1, 'unless it is named');
+SELECT is(crm_run_timers(relation => 'tickets_0') + crm_run_timers(relation => 'tickets_1'), 3, 'a partition can be named, too');
+INSERT INTO tickets (no, status_since) VALUES (5, now() - interval '20 days');
+SET LOCAL ROLE crm_test_owner;
+SELECT is(crm_run_timers(), 1, 'its owner runs it without a name');
+RESET ROLE;
+INSERT INTO tickets (no, status_since) VALUES (6, now() - interval '20 days');
+ALTER TABLE crm.workflows OWNER TO crm_test_owner;
+SELECT is(crm_run_timers(), 1, 'whoever owns the workflows is trusted');
+ALTER TABLE crm.workflows OWNER TO CURRENT_USER;
+ALTER TABLE tickets OWNER TO CURRENT_USER;
+ALTER TABLE ticket_events OWNER TO CURRENT_USER;
+SELECT pg_temp.place('waiting', '15 days', id => 6) \g /dev/null
+INSERT INTO tickets (no, status_since) VALUES (7, now() - interval '20 days');
+SELECT is(crm_run_timers(relation => 'crm.orders'), 1, 'of a named table only');
+SELECT is(crm_run_timers(relation => NULL), 1, 'or of all');
+SET LOCAL ROLE crm_test_scheduler;
+SELECT throws_ok($$SELECT crm_run_timers(relation => 'tickets')$$, '42501', 'permission denied for table tickets', 'the name gives no right');
+RESET ROLE;
+SELECT throws_ok($$SELECT crm_run_timers(relation => 'ticket_events')$$, '55000', 'no workflow is attached to table public.ticket_events', 'a table without a workflow');
+SELECT throws_ok($$SELECT crm_run_timers(relation => 'crm.order_timers')$$, '42809', 'crm.order_timers is not a table', 'a view');
+SELECT throws_ok($$SELECT crm_run_timers(relation => 1::regclass)$$, '42P01', 'table with OID 1 does not exist', 'nothing');
+SELECT is(crm_run_timers(relation => 'plain'), 0, 'a table without timers');
+
+-- A table that cannot be read: here, a part of it is a file of other contents
+CREATE EXTENSION file_fdw;
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+SELECT pg_temp.place('waiting', '15 days', id => 7) \g /dev/null
+INSERT INTO tickets (no, status_since) VALUES (8, now() - interval '20 days');
+CREATE FOREIGN TABLE torn () INHERITS (crm.orders) SERVER files OPTIONS (filename 'PG_VERSION', format 'csv');
+SELECT is(crm_run_timers(), 1, 'is left out, the others have their turn');
+DROP FOREIGN TABLE torn;
+SELECT is(crm_run_timers(), 1, 'and comes once it is whole again');
 SELECT throws_ok('SELECT crm_refresh_state_columns()', '39P01', 'function crm_refresh_state_columns() was not called as the trigger that it is for', 'a trigger function is no function to call');
 SET TRANSACTION READ ONLY;
 SELECT throws_ok('SELECT crm_run_timers()', '25006', 'cannot execute crm_run_timers() in a read-only transaction', 'not in a read-only transaction');
