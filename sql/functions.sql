@@ -121,7 +121,7 @@ COMMENT ON FUNCTION @extschema@.crm_enforce_workflow() IS 'Trigger: a status cha
 COMMENT ON FUNCTION @extschema@.crm_record_event() IS 'Trigger: writes each step into the event table';
 COMMENT ON FUNCTION @extschema@.crm_protect_history() IS 'Trigger: nobody but the owner changes an event table by hand';
 COMMENT ON FUNCTION @extschema@.crm_apply_settings() IS 'Trigger: fills the day, the default currency and the exchange rate of an order';
-COMMENT ON FUNCTION @extschema@.crm_check_guard() IS 'Trigger: a guard is a condition over the rows of its table';
+COMMENT ON FUNCTION @extschema@.crm_check_guard() IS 'Trigger: a guard is a condition over the rows of its table, and for the owner of that';
 COMMENT ON FUNCTION @extschema@.crm_check_workflow_guards() IS 'Trigger: a workflow names only guards that are there';
 COMMENT ON FUNCTION @extschema@.crm_refresh_state_columns() IS 'Trigger: a changed workflow dates the timers and finds the open rows anew';
 COMMENT ON FUNCTION @extschema@.crm_keep_reporting_currency() IS 'Trigger: the reporting currency does not change once there is an order';

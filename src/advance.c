@@ -337,7 +337,7 @@ advance(FunctionCallInfo fcinfo, const char *function)
 	if (step.request_key != NULL)
 	{
 		/* another row may be taking a step with this key: what became of it? */
-		crm_lock_request_key(target.door->root_relid, step.request_key);
+		crm_lock_name(target.door->root_relid, step.request_key);
 		target.door = crm_door_get(target.rel);
 	}
 	crm_advance_row(target.rel, target.door, &step);

@@ -8,6 +8,8 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -64,6 +66,15 @@ crm_relation_name(Relation rel)
 									  RelationGetRelationName(rel));
 }
 
+char *
+crm_name_of_relation(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	return name == NULL ? psprintf("%u", relid) :
+		quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
+}
+
 Oid
 crm_relation_owner(Oid relid)
 {
@@ -76,6 +87,15 @@ crm_relation_owner(Oid relid)
 		ReleaseSysCache(tuple);
 	}
 	return owner;
+}
+
+void
+crm_lock_name(Oid relid, const text *name)
+{
+	uint32		hash = hash_bytes((const unsigned char *) VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+
+	/* a lock that nothing else takes: there is no object with a number within the table's number */
+	LockDatabaseObject(relid, hash, 0, ExclusiveLock);
 }
 
 static void

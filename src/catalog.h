@@ -19,9 +19,17 @@ extern AttrNumber crm_column(Relation rel, const char *name, Oid type);
 
 /* "crm.orders", quoted where needed, in memory of its own */
 extern char *crm_relation_name(Relation rel);
+/* The same of one that is not open; its number if it has been dropped */
+extern char *crm_name_of_relation(Oid relid);
 
 /* The role that owns a relation, InvalidOid if it has been dropped */
 extern Oid	crm_relation_owner(Oid relid);
+
+/*
+ * Lock a name that something in the table goes by, such as a request key, until the
+ * end of the transaction, whether a row has it or not
+ */
+extern void crm_lock_name(Oid relid, const text *name);
 
 /*
  * Have forget(relid) called whenever a relation changes or, for one of our

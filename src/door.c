@@ -444,8 +444,21 @@ enforces_workflow(Oid function)
 	return result;
 }
 
+/* Whether the second argument of a trigger is that name; arguments end with a zero byte. */
+static bool
+names_workflow(Relation triggers, HeapTuple trigger, const char *workflow)
+{
+	bool		isnull;
+	const char *first;
+
+	if (((Form_pg_trigger) GETSTRUCT(trigger))->tgnargs != 2)
+		return false;
+	first = VARDATA_ANY(DatumGetByteaPP(crm_get(trigger, Anum_pg_trigger_tgargs, triggers, &isnull)));
+	return strcmp(first + strlen(first) + 1, workflow) == 0;
+}
+
 List *
-crm_door_relations(void)
+crm_door_relations(const char *workflow)
 {
 	Relation	triggers = table_open(TriggerRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(triggers, InvalidOid, false, NULL, 0, NULL);
@@ -457,7 +470,8 @@ crm_door_relations(void)
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 
 		if (!OidIsValid(trigger->tgparentid) && !trigger->tgisinternal &&
-			enforces_workflow(trigger->tgfoid))
+			enforces_workflow(trigger->tgfoid) &&
+			(workflow == NULL || names_workflow(triggers, tuple, workflow)))
 			found = list_append_unique_oid(found, trigger->tgrelid);
 	}
 	systable_endscan(scan);
@@ -470,8 +484,7 @@ crm_door_relations(void)
 char *
 crm_table_name(const Door *door)
 {
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(door->root_relid)),
-									  get_rel_name(door->root_relid));
+	return crm_name_of_relation(door->root_relid);
 }
 
 bool

@@ -131,10 +131,10 @@ extern CrmStep *crm_current_step;
 extern Door *crm_door_get(Relation rel);
 
 /*
- * OIDs of all tables that a workflow is attached to; of a partitioned one only
- * itself, not its partitions
+ * OIDs of all tables that a workflow is attached to, or that one, by its name; of a
+ * partitioned one only itself, not its partitions. No table is opened.
  */
-extern List *crm_door_relations(void);
+extern List *crm_door_relations(const char *workflow);
 
 /* Whether the user has added a column to the event table that wants a value of a new row */
 extern bool crm_is_added_column(const Door *door, const FormData_pg_attribute *att);

@@ -40,6 +40,7 @@
 #include "catalog.h"
 #include "door.h"
 #include "guards.h"
+#include "owner.h"
 #include "trigger.h"
 #include "workflow.h"
 #include "workflow_cache.h"
@@ -159,6 +160,14 @@ parse_condition(const char *text)
 	return target->val;
 }
 
+/* The CHECK of a domain may call any function, and ALTER DOMAIN changes it. */
+static bool
+converts_to_domain(Node *node, void *context)
+{
+	return node != NULL &&
+		(IsA(node, CoerceToDomain) || expression_tree_walker(node, converts_to_domain, context));
+}
+
 /*
  * As cookConstraint() does it for a CHECK constraint, and no code with effects. A
  * partition may have its columns in another order than the table that the guard
@@ -185,6 +194,8 @@ analyse_condition(Relation rel, const char *table, const char *text)
 
 	if (contain_volatile_functions(condition))
 		refuse_condition("calls a volatile function", text);
+	if (converts_to_domain(condition, NULL))
+		refuse_condition("converts to a domain", text);
 	pull_varattnos(condition, 1, &columns);
 	if (bms_next_member(columns, -1) >= 0 &&
 		bms_next_member(columns, -1) < -FirstLowInvalidHeapAttributeNumber)
@@ -193,72 +204,100 @@ analyse_condition(Relation rel, const char *table, const char *text)
 	return condition;
 }
 
-/* The guard's row, read past the rights of the caller: the rules hold for everybody. */
-static HeapTuple
-fetch_guard(Relation table, Oid relid, const char *workflow, const char *name)
+/* A row of crm.guards */
+typedef struct GuardRow
 {
-	AttrNumber	relation_column = crm_column(table, "relation", REGCLASSOID);
-	AttrNumber	workflow_column = crm_column(table, "workflow", TEXTOID);
-	AttrNumber	name_column = crm_column(table, "name", TEXTOID);
+	Oid			relation;
+	char	   *name;
+	char	   *condition;		/* NULL if it is null, which it is not meant to be */
+	char	   *message;		/* NULL if none is given */
+} GuardRow;
+
+static char *
+get_text(HeapTuple tuple, Relation table, const char *column)
+{
+	bool		isnull;
+	Datum		value = crm_get(tuple, crm_column(table, column, TEXTOID), table, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* The guards of a workflow, read past the rights of the caller: the rules hold for everybody. */
+static List *
+read_guards(const char *workflow)
+{
+	Relation	table = table_open(crm_table_oid("guards"), AccessShareLock);
+	AttrNumber	relation = crm_column(table, "relation", REGCLASSOID);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SysScanDesc scan = systable_beginscan(table, InvalidOid, false, snapshot, 0, NULL);
 	HeapTuple	tuple;
-	HeapTuple	found = NULL;
+	List	   *rows = NIL;
 
-	while (found == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		bool		isnull[3];
-		Datum		row_relation = crm_get(tuple, relation_column, table, &isnull[0]);
-		Datum		row_workflow = crm_get(tuple, workflow_column, table, &isnull[1]);
-		Datum		row_name = crm_get(tuple, name_column, table, &isnull[2]);
+		char	   *of = get_text(tuple, table, "workflow");
+		GuardRow   *row;
+		bool		isnull;
 
-		if (isnull[0] || isnull[1] || isnull[2] ||
-			(OidIsValid(relid) && DatumGetObjectId(row_relation) != relid) ||
-			strcmp(TextDatumGetCString(row_workflow), workflow) != 0 ||
-			strcmp(TextDatumGetCString(row_name), name) != 0)
+		if (of == NULL || strcmp(of, workflow) != 0)
 			continue;
-		found = heap_copytuple(tuple);
+		row = palloc(sizeof(GuardRow));
+		row->relation = DatumGetObjectId(crm_get(tuple, relation, table, &isnull));
+		row->name = get_text(tuple, table, "name");
+		row->condition = get_text(tuple, table, "condition");
+		row->message = get_text(tuple, table, "message");
+		if (!isnull && row->name != NULL)
+			rows = lappend(rows, row);
 	}
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
-	return found;
+	table_close(table, AccessShareLock);
+	return rows;
+}
+
+static const GuardRow *
+find_guard(List *rows, Oid relation, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, rows)
+	{
+		const GuardRow *row = lfirst(lc);
+
+		if (row->relation == relation && strcmp(row->name, name) == 0)
+			return row;
+	}
+	return NULL;
 }
 
 static Guard *
 load_guard(const GuardKey *key, Relation rel, GuardName *names)
 {
-	Relation	table = table_open(crm_table_oid("guards"), AccessShareLock);
 	const Door *door = crm_door_get(rel);
 	Oid			relation = door->root_relid;
-	HeapTuple	tuple = fetch_guard(table, relation, key->workflow, key->name);
+	const GuardRow *row = find_guard(read_guards(key->workflow), relation, key->name);
 	Guard	   *guard;
 	Node	   *condition;
 	char	   *message;
-	bool		isnull;
-	Datum		value;
 	MemoryContext caller;
 
-	if (tuple == NULL)
+	if (row == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("guard \"%s\" of workflow \"%s\" does not exist for table %s",
 						key->name, key->workflow, crm_table_name(door)),
 				 errdetail("The guards are the rows of table %s.guards.", CRM_SCHEMA),
 				 errhint("Insert it there, with this table as its relation.")));
-	value = crm_get(tuple, crm_column(table, "condition", TEXTOID), table, &isnull);
-	if (isnull)
+	if (row->condition == NULL)
 		refuse_condition("is null", NULL);
-	names->condition = TextDatumGetCString(value);
-	condition = analyse_condition(rel, get_rel_name(relation), names->condition);
+	names->condition = row->condition;
+	condition = analyse_condition(rel, get_rel_name(relation), row->condition);
 	names->condition = NULL;
-	value = crm_get(tuple, crm_column(table, "message", TEXTOID), table, &isnull);
-	message = isnull ? NULL : TextDatumGetCString(value);
-	table_close(table, AccessShareLock);
 
 	/* Reading may have outdated the rest; what was just read is the newest. */
 	caller = MemoryContextSwitchTo(guards_context);
 	condition = copyObject(condition);
-	message = message ? pstrdup(message) : NULL;
+	message = row->message ? pstrdup(row->message) : NULL;
 	MemoryContextSwitchTo(caller);
 	guard = hash_search(guards, key, HASH_ENTER, NULL);
 	guard->condition = condition;
@@ -326,7 +365,8 @@ crm_guard_holds(Relation rel, TupleTableSlot *row, const char *workflow,
 
 /*
  * A guard runs with the rights of whoever takes a step, as a CHECK constraint does, and
- * so it is for the same role to make: to write rows of crm.guards is not enough.
+ * so it is for the same role to make, and to take away: to have rights on
+ * crm.guards is not enough.
  */
 static void
 check_owner(Relation rel)
@@ -334,31 +374,50 @@ check_owner(Relation rel)
 	if (!crm_owns_relation(RelationGetRelid(rel), GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("a guard for table %s is written by the owner of the table only", crm_relation_name(rel)),
+				 errmsg("a guard for table %s is written and deleted by the owner of the table only", crm_relation_name(rel)),
 				 errdetail("Role \"%s\" does not own the table.", GetUserNameFromId(GetUserId(), false)),
 				 errhint("Ask role \"%s\".", GetUserNameFromId(rel->rd_rel->relowner, false))));
+}
+
+/* Of a row that goes, or becomes another one; nobody owns a table that has been dropped. */
+static void
+check_owner_of(Relation table, HeapTuple row)
+{
+	bool		isnull;
+	Datum		relid = crm_get(row, crm_column(table, "relation", REGCLASSOID), table, &isnull);
+	Relation	rel = isnull ? NULL : try_relation_open(DatumGetObjectId(relid), AccessShareLock);
+
+	if (rel == NULL)
+		return;
+	check_owner(rel);
+	relation_close(rel, AccessShareLock);
 }
 
 /*
  * crm_check_guard() returns trigger
  *
- * BEFORE INSERT OR UPDATE row trigger of crm.guards: the condition must be one
- * that the table can have, and comes from the owner of the table. Errors: those of
- * PostgreSQL's parser, 42P17 for what is no condition, 42501 for another role, 42809
- * for a relation without columns of its own, 39P01 if not called as such a trigger.
+ * BEFORE INSERT OR UPDATE OR DELETE row trigger of crm.guards: the condition must be
+ * one that the table can have, and comes from the owner of the table, who alone
+ * changes and deletes it, too. Errors: those of PostgreSQL's parser, 42P17 for
+ * what is no condition, 42501 for another role, 42809 for a relation without columns
+ * of its own, 39P01 if not called as such a trigger.
  */
 Datum
 crm_check_guard(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_check_guard", CRM_TRIGGER_BEFORE_ROW);
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_check_guard", CRM_TRIGGER_BEFORE_ANY_ROW);
 	Relation	table = trigger->tg_relation;
-	HeapTuple	row = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? trigger->tg_trigtuple : trigger->tg_newtuple;
+	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
 	Datum		values[4];
 	static const char *const columns[] = {"workflow", "name", "condition", "relation"};
 	GuardName	names;
 	ErrorContextCallback callback;
 	Relation	rel;
 
+	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		check_owner_of(table, trigger->tg_trigtuple);
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		return PointerGetDatum(row);
 	for (int i = 0; i < lengthof(columns); i++)
 	{
 		bool		isnull;
@@ -390,35 +449,64 @@ crm_check_guard(PG_FUNCTION_ARGS)
 	return PointerGetDatum(row);
 }
 
-/* Every guard that the workflow names is there, for some table. */
+/*
+ * Every guard that the workflow names is there for some table, and for each table
+ * that has one of them or is attached to the workflow. A table that somebody who is not
+ * trusted has attached is his own business: it must not keep the workflow as it is.
+ */
 static void
-check_workflow_guards(const char *name, const Workflow *w)
+check_workflow_guards(const char *workflow, const Workflow *w)
 {
-	Relation	table;
+	List	   *rows;
+	List	   *relations = NIL;
+	ListCell   *lc;
 
 	if (w->nguards == 0)
 		return;
-	table = table_open(crm_table_oid("guards"), AccessShareLock);
+	rows = read_guards(workflow);
+	foreach(lc, crm_door_relations(workflow))
+		if (crm_trusts_owner(lfirst_oid(lc)))
+			relations = lappend_oid(relations, lfirst_oid(lc));
 	for (int i = 0; i < w->nguards; i++)
 	{
-		HeapTuple	guard = fetch_guard(table, InvalidOid, name, WF_GUARD_NAME(w, i));
+		bool		is_there = false;
 
-		if (guard == NULL)
+		foreach(lc, rows)
+		{
+			const GuardRow *row = lfirst(lc);
+
+			/* not for a table that has been dropped */
+			if (strcmp(row->name, WF_GUARD_NAME(w, i)) != 0 || !OidIsValid(crm_relation_owner(row->relation)))
+				continue;
+			is_there = true;
+			relations = list_append_unique_oid(relations, row->relation);
+		}
+		if (!is_there)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("workflow \"%s\" names a guard \"%s\" that does not exist", name, WF_GUARD_NAME(w, i)),
+					 errmsg("workflow \"%s\" names a guard \"%s\" that does not exist", workflow, WF_GUARD_NAME(w, i)),
 					 errdetail("The guards are the rows of table %s.guards.", CRM_SCHEMA),
 					 errhint("Insert it there first, or in the same transaction.")));
-		heap_freetuple(guard);
 	}
-	table_close(table, AccessShareLock);
+	foreach(lc, relations)
+		for (int i = 0; i < w->nguards; i++)
+			if (find_guard(rows, lfirst_oid(lc), WF_GUARD_NAME(w, i)) == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_UNDEFINED_OBJECT),
+						 errmsg("workflow \"%s\" names a guard \"%s\" that does not exist for table %s", workflow,
+								WF_GUARD_NAME(w, i), crm_name_of_relation(lfirst_oid(lc))),
+						 errdetail("The table follows the workflow, or has other guards of it."),
+						 errhint("Insert it into %s.guards first, or in the same transaction, with this table as its relation.", CRM_SCHEMA)));
 }
 
 /*
  * crm_check_workflow_guards(column) returns trigger
  *
  * AFTER row trigger of crm.workflows and crm.guards: the workflow that the row
- * names in that column has all the guards that it names. Errors: 42704 if not, 39P01 if not called as such a trigger.
+ * names in that column has all the guards that it names, for each table that they
+ * are for, and for each that is attached to it. Of two transactions that change guards
+ * and workflow, one waits for the other. Errors: 42704 if not, 39P01 if not called
+ * as such a trigger.
  */
 Datum
 crm_check_workflow_guards(PG_FUNCTION_ARGS)
@@ -448,7 +536,11 @@ crm_check_workflow_guards(PG_FUNCTION_ARGS)
 		if (rows[i] == NULL)
 			continue;
 		name = crm_get(rows[i], crm_column(rel, trigger->tg_trigger->tgargs[0], TEXTOID), rel, &isnull);
-		w = isnull ? NULL : crm_workflow_find(DatumGetTextPP(name), NULL);
+		if (isnull)
+			continue;
+		/* who takes a guard away does not see a workflow that is just being written, nor the other way round */
+		crm_lock_name(crm_table_oid("workflows"), DatumGetTextPP(name));
+		w = crm_workflow_find(DatumGetTextPP(name), NULL);
 		if (w != NULL)
 			check_workflow_guards(TextDatumGetCString(name), w);
 	}

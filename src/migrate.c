@@ -230,7 +230,7 @@ check_owns(Oid relid, const char *what)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("%s", what),
 				 errdetail("Role \"%s\" does not own table %s.", GetUserNameFromId(GetUserId(), false),
-						   quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid))),
+						   crm_name_of_relation(relid)),
 				 errhint("Ask its owner.")));
 }
 

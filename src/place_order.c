@@ -136,7 +136,7 @@ is_repeated(Relation orders, text *key, int64 hash, int64 *order_id)
 	HistoryRow	found;
 
 	crm_check_may_insert(orders);
-	crm_lock_request_key(RelationGetRelid(orders), key);
+	crm_lock_name(RelationGetRelid(orders), key);
 	door = crm_door_get(orders);
 	if (!door->has_history || door->history[HISTORY_REQUEST_HASH] == InvalidAttrNumber)
 		ereport(ERROR,

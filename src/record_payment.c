@@ -84,7 +84,7 @@ is_repeated(Relation rel, const NullableDatum *args, const char *kind, int32 *pa
 		return false;
 	key = DatumGetTextPP(args[REQUEST_KEY].value);
 	crm_check_may_insert(rel);
-	crm_lock_request_key(RelationGetRelid(rel), key);
+	crm_lock_name(RelationGetRelid(rel), key);
 	row = table_slot_create(rel, NULL);
 	found = crm_find_request(rel, key, row);
 	if (found)

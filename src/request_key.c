@@ -3,15 +3,13 @@
  *		Keys by which a request that comes again is known.
  *
  * A unique index alone would do, but the request that comes second would end
- * with its error. The lock lets it wait for the first one, then give its answer.
+ * with its error. A lock on the key lets it wait for the first one, then give its answer.
  */
 #include "crm.h"
 
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -36,15 +34,6 @@ crm_get_request_key(FunctionCallInfo fcinfo, int n)
 				 errdetail("This one has %d.", (int) VARSIZE_ANY_EXHDR(key)),
 				 errhint("A UUID that the client makes for each request is a good one.")));
 	return key;
-}
-
-void
-crm_lock_request_key(Oid relid, const text *key)
-{
-	uint32		hash = hash_bytes((const unsigned char *) VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
-
-	/* a lock that nothing else takes: there is no object with a number within the table's number */
-	LockDatabaseObject(relid, hash, 0, ExclusiveLock);
 }
 
 bool

@@ -14,12 +14,9 @@
 extern text *crm_get_request_key(FunctionCallInfo fcinfo, int n);
 
 /*
- * Until the end of the transaction no other one does a request of that key in
- * the table. Whoever waits here finds, with crm_find_request(), what was done.
+ * The row that was written by the request of that key; false if there is none. Past
+ * the rights of the caller. Whoever has waited for crm_lock_name() finds what was done.
  */
-extern void crm_lock_request_key(Oid relid, const text *key);
-
-/* The row that was written by the request of that key; false if there is none. Past the rights of the caller. */
 extern bool crm_find_request(Relation rel, text *key, TupleTableSlot *row);
 
 /* Error 42501 unless the role may insert into the table */

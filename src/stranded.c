@@ -55,7 +55,7 @@ crm_lock_followers(const char *workflow, LOCKMODE lock)
 	List	   *followers = NIL;
 	ListCell   *lc;
 
-	foreach(lc, crm_door_relations())
+	foreach(lc, crm_door_relations(NULL))
 	{
 		/* it may have been dropped since */
 		Relation	rel = try_relation_open(lfirst_oid(lc), AccessShareLock);

@@ -156,7 +156,7 @@ open_tables(TimestampTz moment)
 	bool		any_allowed = false;
 	ListCell   *lc;
 
-	foreach(lc, crm_door_relations())
+	foreach(lc, crm_door_relations(NULL))
 	{
 		Oid			relid = lfirst_oid(lc);
 		Relation	rel;

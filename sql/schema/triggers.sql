@@ -107,7 +107,7 @@ ALTER TABLE crm.rollups ENABLE REPLICA TRIGGER rollups_forget_pages;
 
 -- A broken guard is refused, and so is a workflow whose guards are missing (SET CONSTRAINTS … DEFERRED: at commit).
 CREATE TRIGGER guards_check_condition
-    BEFORE INSERT OR UPDATE ON crm.guards
+    BEFORE INSERT OR UPDATE OR DELETE ON crm.guards
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_check_guard();
 CREATE CONSTRAINT TRIGGER workflows_have_their_guards
     AFTER INSERT OR UPDATE ON crm.workflows DEFERRABLE
@@ -179,7 +179,7 @@ COMMENT ON TRIGGER payments_total_inserted      ON crm.payments     IS 'Adds pay
 COMMENT ON TRIGGER payments_total_updated       ON crm.payments     IS 'Corrects what orders were paid when the owner corrects a payment';
 COMMENT ON TRIGGER payments_total_deleted       ON crm.payments     IS 'Corrects what orders were paid when the owner deletes a payment';
 COMMENT ON TRIGGER payments_total_truncated     ON crm.payments     IS 'Corrects what orders were paid when the owner empties the ledger';
-COMMENT ON TRIGGER guards_check_condition         ON crm.guards    IS 'Refuses a guard that is no condition over the rows of its table';
+COMMENT ON TRIGGER guards_check_condition         ON crm.guards    IS 'Refuses a guard that is no condition over the rows of its table, and whoever does not own that table';
 COMMENT ON TRIGGER workflows_have_their_guards    ON crm.workflows IS 'Refuses a workflow that names a guard which is not there';
 COMMENT ON TRIGGER workflows_refresh_state_columns ON crm.workflows IS 'Makes a changed timer or class open hold for orders on their way';
 COMMENT ON TRIGGER guards_are_there_for_workflows ON crm.guards    IS 'Refuses to take away a guard that a workflow names';

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(57);
+SELECT plan(68);
 
 ALTER TABLE crm.orders ADD approved boolean, ADD amount numeric(14, 2) NOT NULL DEFAULT 0;
 INSERT INTO crm.customers (name) VALUES ('José');
@@ -87,6 +87,7 @@ BEGIN
 EXCEPTION WHEN others THEN
     RETURN SQLSTATE || ' ' || SQLERRM;
 END $$;
+CREATE DOMAIN pg_temp.positive AS numeric CHECK (VALUE > 0);
 SELECT is(pg_temp.guard(condition), wanted, format('refused: %s', condition)) FROM (VALUES
     ('amoun > 0', '42703 column "amoun" does not exist'),
     ('amount', '42804 argument of a guard must be type boolean, not type numeric'),
@@ -104,6 +105,8 @@ SELECT is(pg_temp.guard(condition), wanted, format('refused: %s', condition)) FR
     ('random() > 0', '42P17 the condition of a guard calls a volatile function'),
     ('set_config(''a.b'', ''c'', true) IS NULL', '42P17 the condition of a guard calls a volatile function'),
     ('public.crm_advance_order(id, ''x'') = ''y''', '42P17 the condition of a guard calls a volatile function'),
+    ('amount::pg_temp.positive > 1', '42P17 the condition of a guard converts to a domain'),
+    ('(ARRAY[amount]::pg_temp.positive[])[1] > 1', '42P17 the condition of a guard converts to a domain'),
     ('ctid IS NULL', '42P10 system column "ctid" reference in check constraint is invalid')
 ) AS t(condition, wanted);
 
@@ -114,6 +117,31 @@ SELECT throws_ok($$DELETE FROM crm.guards WHERE name = 'large'$$,
     '42704', 'workflow "sale" names a guard "large" that does not exist', 'they stay as long as it names them');
 SELECT throws_ok($$UPDATE crm.guards SET name = 'huge' WHERE name = 'large'$$, '42704', NULL, 'under their names');
 SELECT throws_ok($$UPDATE crm.workflows SET name = 'sales' WHERE name = 'sale'$$, NULL, NULL, 'a renamed workflow needs guards of its new name');
+CREATE TABLE deals (id bigint PRIMARY KEY, status text, status_since timestamptz, version integer, amount numeric, approved boolean);
+SELECT throws_ok($$UPDATE crm.guards SET relation = 'deals' WHERE name = 'large'$$,
+    '42704', 'workflow "sale" names a guard "large" that does not exist for table crm.orders', 'for their table');
+SELECT throws_ok($$INSERT INTO crm.guards (workflow, name, relation, condition) VALUES ('sale', 'large', 'deals', 'true');
+    DELETE FROM crm.guards WHERE name = 'large' AND relation = 'crm.orders'::regclass$$,
+    '42704', 'workflow "sale" names a guard "large" that does not exist for table crm.orders', 'or first for another one, too');
+SELECT lives_ok($$INSERT INTO crm.guards (workflow, name, relation, condition) VALUES ('sale', 'large', 'deals', 'true'); DELETE FROM crm.guards WHERE relation = 'deals'::regclass$$,
+    'what is not for one of its tables may go');
+INSERT INTO crm.guards (workflow, name, relation, condition) VALUES ('sale', 'large', 'deals', 'true');
+SELECT throws_ok($$UPDATE crm.workflows SET description = 'x' WHERE name = 'sale'$$,
+    '42704', 'workflow "sale" names a guard "approved" that does not exist for table public.deals', 'a table that has one guard of a workflow has all');
+INSERT INTO crm.guards (workflow, name, relation, condition) VALUES ('sale', 'approved', 'deals', 'true'), ('sale', '小', 'deals', 'true');
+SELECT lives_ok($$UPDATE crm.workflows SET description = 'x' WHERE name = 'sale'$$, 'now it has');
+DELETE FROM crm.guards WHERE relation = 'deals'::regclass;
+CREATE TRIGGER enforce BEFORE INSERT OR UPDATE ON deals FOR EACH ROW EXECUTE FUNCTION crm_enforce_workflow('status', 'sale');
+SELECT throws_ok($$UPDATE crm.workflows SET description = 'x' WHERE name = 'sale'$$,
+    '42704', 'workflow "sale" names a guard "approved" that does not exist for table public.deals', 'so has one that is attached to it');
+CREATE ROLE crm_test_somebody;
+ALTER TABLE deals OWNER TO crm_test_somebody;
+SELECT lives_ok($$UPDATE crm.workflows SET description = 'y' WHERE name = 'sale'$$, 'unless it is the table of a role that is not trusted');
+ALTER TABLE deals OWNER TO CURRENT_USER;
+INSERT INTO crm.guards (workflow, name, relation, condition) VALUES ('sale', 'large', 'deals', 'true');
+DROP TABLE deals;
+SELECT lives_ok($$UPDATE crm.workflows SET description = 'x' WHERE name = 'sale'$$, 'a table that was dropped needs none');
+SELECT lives_ok($$DELETE FROM crm.guards WHERE relation <> 'crm.orders'::regclass$$, 'and keeps none');
 SET CONSTRAINTS ALL DEFERRED;
 SELECT lives_ok($$INSERT INTO crm.workflows (name, definition) VALUES ('x', E'[*] --> a\na --> b : go [yes]\nb --> [*]');
     INSERT INTO crm.guards (workflow, name, condition) VALUES ('x', 'yes', 'true'); SET CONSTRAINTS ALL IMMEDIATE$$,

@@ -197,6 +197,8 @@ CREATE TABLE tasks (id text PRIMARY KEY, status text NOT NULL, status_since time
 CREATE TRIGGER enforce BEFORE INSERT OR UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION crm_enforce_workflow('status', 't');
 CREATE TABLE plain (id bigint PRIMARY KEY, status text NOT NULL, status_since timestamptz NOT NULL, version integer NOT NULL DEFAULT 1);
 CREATE TRIGGER enforce BEFORE INSERT OR UPDATE ON plain FOR EACH ROW EXECUTE FUNCTION crm_enforce_workflow('status', 't');
+INSERT INTO crm.guards (workflow, name, relation, condition)
+SELECT 't', name, relation, 'true' FROM unnest('{ready,odd}'::text[]) AS name, unnest('{tickets,plain}'::regclass[]) AS relation;
 INSERT INTO tickets (no, status_since) SELECT i, now() - interval '20 days' FROM generate_series(1, 20) i;
 INSERT INTO tasks (id, status_since) VALUES ('A "task"', now() - interval '20 days'), ('another', now());
 INSERT INTO plain (id, status_since) VALUES (1, now() - interval '20 days');

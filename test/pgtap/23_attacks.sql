@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(56);
+SELECT plan(61);
 
 CREATE SCHEMA crm_test;
 CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -170,15 +170,27 @@ SET LOCAL trap.armed = 'no';
 SELECT is(pg_temp.said($$UPDATE crm.workflows SET definition = E'[*] --> a\na --> b : after 1 day\nb --> [*]' WHERE name = 'timed'$$), 'done', 'without such code it is done');
 
 -- Code that a guard calls runs as whoever takes the step: the right to write guards is not one to plant it
-GRANT SELECT, INSERT, UPDATE ON crm.guards TO crm_test_trapper;
+GRANT SELECT, INSERT, UPDATE, DELETE ON crm.guards TO crm_test_trapper;
 GRANT USAGE ON SCHEMA crm TO crm_test_trapper;
 SET LOCAL ROLE crm_test_trapper;
 SELECT is(pg_temp.said($$INSERT INTO crm.guards (workflow, name, condition) VALUES ('sale', 'planted', 'trap.innocent(1) = 1')$$),
-    '42501 a guard for table crm.orders is written by the owner of the table only', 'who does not own the orders writes no guards for them');
+    '42501 a guard for table crm.orders is written and deleted by the owner of the table only', 'who does not own the orders writes no guards for them');
 SELECT is(pg_temp.said($$UPDATE crm.guards SET condition = 'trap.innocent(1) = 1'$$),
-    '42501 a guard for table crm.orders is written by the owner of the table only', 'and changes none');
+    '42501 a guard for table crm.orders is written and deleted by the owner of the table only', 'and changes none');
+SELECT is(pg_temp.said($$UPDATE crm.guards SET relation = 'trap.t', condition = 'true' WHERE name = 'paid_in_full'$$),
+    '42501 a guard for table crm.orders is written and deleted by the owner of the table only', 'nor moves them to a table of their own');
+SELECT is(pg_temp.said($$DELETE FROM crm.guards WHERE name = 'x'$$),
+    '42501 a guard for table crm.orders is written and deleted by the owner of the table only', 'or deletes them');
 SELECT is(pg_temp.said($$INSERT INTO crm.guards (workflow, name, relation, condition) VALUES ('timed', 'own', 'trap.t', 'ran_as IS NULL')$$), 'done', 'but for tables of their own');
+SELECT is(pg_temp.said($$UPDATE crm.guards SET name = 'mine' WHERE name = 'own'; DELETE FROM crm.guards WHERE name = 'mine'$$), 'done', 'as they like');
+INSERT INTO crm.guards (workflow, name, relation, condition) VALUES ('timed', 'own', 'trap.fuse', 'lit');
+DROP TABLE trap.fuse CASCADE;
 RESET ROLE;
+GRANT DELETE ON crm.guards TO crm_test_mallory;
+SET LOCAL ROLE crm_test_mallory;
+SELECT is(pg_temp.said($$DELETE FROM crm.guards WHERE name = 'own'$$), 'done', 'what is for a table that is gone, anybody who may delete deletes');
+RESET ROLE;
+SELECT is((SELECT string_agg(name, ' ' ORDER BY name) FROM crm.guards WHERE workflow <> 'sale'), 'fully_refunded has_lines paid_in_full', 'nothing else has changed');
 
 -- So does code on an event table: as who put it there, not as the owner of the orders
 ALTER TABLE crm.order_events OWNER TO crm_test_trapper;
