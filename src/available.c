@@ -46,7 +46,7 @@ list_choices(Relation rel, const Door *door, TupleTableSlot *row)
 		CrmChoice  *choice;
 
 		w = crm_row_workflow(door, rel, row, NULL);
-		choice = crm_choose_by_event(door, rel, row, row, w, lfirst(lc));
+		choice = crm_choose_by_event(door, rel, row, row, w, lfirst(lc), true);
 		if (choice != NULL)
 			choices = lappend(choices, choice);
 	}
@@ -96,9 +96,9 @@ choices_of_target(FunctionCallInfo fcinfo)
  * crm_available_events(order_id bigint): the same of crm.orders
  *
  * The events that the row's status knows, in the order of the drawing, each with
- * where it leads now; if no guard lets it pass, not allowed, and why. The caller
- * needs to see the row, nothing else. Errors: SL001, those of crm_advance() for
- * table and key, and those of guards.
+ * where it leads now; if no guard lets it pass, or one raises an error, not allowed, and
+ * why. The caller needs to see the row, nothing else. Errors: SL001, those of
+ * crm_advance() for table and key, and those that attempt.c does not go on after.
  */
 Datum
 crm_available_events(PG_FUNCTION_ARGS)

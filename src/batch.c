@@ -6,7 +6,8 @@
  * for each other in a circle: directly, or where only a statement would do, by two
  * for all of them. What the workflow refuses, the BEFORE trigger leaves as it is and
  * notes down. Should an order raise an error (a guard that divides by zero, a trigger
- * of the user's), all is undone and they are taken one by one, each in a subtransaction.
+ * of the user's), all is undone and they are taken one by one, each in a subtransaction,
+ * and its guards in one of their own, so that the one with the error can be named.
  */
 #include "crm.h"
 
@@ -205,6 +206,7 @@ take_one_by_one(Batch *batch)
 		step->resolved = step->recorded = false;
 		step->refusal = NULL;
 		step->from_status = NULL;
+		step->by_itself = true;
 		batch->current = step;
 		error = crm_attempt(take_one, batch);
 		if (error == NULL)

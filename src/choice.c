@@ -7,6 +7,7 @@
 #include "executor/executor.h"
 #include "nodes/pg_list.h"
 
+#include "attempt.h"
 #include "choice.h"
 #include "deadline.h"
 #include "guards.h"
@@ -65,23 +66,54 @@ make_guard_row(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	return ExecStoreVirtualTuple(row);
 }
 
+/* A guard that is asked */
+typedef struct Question
+{
+	Relation	rel;
+	TupleTableSlot *row;
+	const char *workflow;
+	const char *guard;
+	char	   *message;		/* if it does not hold, why; may be NULL */
+	bool		holds;
+} Question;
+
+static void
+ask(void *arg)
+{
+	Question   *q = arg;
+
+	q->holds = crm_guard_holds(q->rel, q->row, q->workflow, q->guard, &q->message);
+}
+
 static CrmChoice *
-try(Relation rel, TupleTableSlot *row, const char *workflow, const Candidate *candidate)
+try(Relation rel, TupleTableSlot *row, const char *workflow, const Candidate *candidate, bool tell_errors)
 {
 	CrmChoice  *choice = palloc0(sizeof(CrmChoice));
-	char	   *message;
+	Question	q = {rel, row, workflow, candidate->guard};
+	ErrorData  *error = NULL;
 
 	choice->event = candidate->event;
 	choice->to = candidate->to;
-	if (candidate->guard != NULL &&
-		!crm_guard_holds(rel, row, workflow, candidate->guard, &message))
-		choice->unmet = message ? message : psprintf("The guard \"%s\" does not hold.", candidate->guard);
+	if (candidate->guard == NULL)
+		return choice;
+	if (tell_errors)
+		error = crm_attempt(ask, &q);
+	else
+		ask(&q);
+	if (error != NULL)
+	{
+		choice->failed = true;
+		choice->unmet = psprintf("%s (guard \"%s\")", error->message, candidate->guard);
+	}
+	else if (!q.holds)
+		choice->unmet = q.message ? q.message : psprintf("The guard \"%s\" does not hold.", candidate->guard);
 	return choice;
 }
 
 /* The first of the candidates with that event whose guard holds; if none does, the first. */
 static CrmChoice *
-choose(Relation rel, TupleTableSlot *row, const char *workflow, List *candidates, const char *event)
+choose(Relation rel, TupleTableSlot *row, const char *workflow, List *candidates, const char *event,
+	   bool tell_errors)
 {
 	CrmChoice  *first = NULL;
 	ListCell   *lc;
@@ -93,8 +125,8 @@ choose(Relation rel, TupleTableSlot *row, const char *workflow, List *candidates
 
 		if (strcmp(candidate->event, event) != 0)
 			continue;
-		choice = try(rel, row, workflow, candidate);
-		if (choice->unmet == NULL)
+		choice = try(rel, row, workflow, candidate, tell_errors);
+		if (choice->unmet == NULL || choice->failed)
 			return choice;
 		if (first == NULL)
 			first = choice;
@@ -106,17 +138,16 @@ choose(Relation rel, TupleTableSlot *row, const char *workflow, List *candidates
 static CrmChoice *
 take(const Workflow *w, const WfExit *exit)
 {
-	CrmChoice  *choice = palloc(sizeof(CrmChoice));
+	CrmChoice  *choice = palloc0(sizeof(CrmChoice));
 
 	choice->event = pstrdup(WF_EVENT_NAME(w, exit->event));
 	choice->to = pstrdup(WF_STATE_NAME(w, exit->to));
-	choice->unmet = NULL;
 	return choice;
 }
 
 CrmChoice *
 crm_choose_by_event(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new,
-					const Workflow *w, const char *name)
+					const Workflow *w, const char *name, bool tell_errors)
 {
 	int			from = crm_row_state(door, rel, old, w);
 	int			event = crm_workflow_find_event(w, name, strlen(name));
@@ -132,7 +163,7 @@ crm_choose_by_event(const Door *door, Relation rel, TupleTableSlot *old, TupleTa
 
 	candidates = list_candidates(w, from, event);
 	row = make_guard_row(door, rel, old, new);
-	choice = choose(rel, row, crm_row_workflow_name(door, rel, new), candidates, name);
+	choice = choose(rel, row, crm_row_workflow_name(door, rel, new), candidates, name, tell_errors);
 	ExecDropSingleTupleTableSlot(row);
 	return choice;
 }
@@ -171,11 +202,11 @@ crm_choose_by_target(const Door *door, Relation rel, TupleTableSlot *old, TupleT
 
 		if (strcmp(candidate->to, target) != 0)
 			continue;
-		choice = choose(rel, row, workflow, candidates, candidate->event);
+		choice = choose(rel, row, workflow, candidates, candidate->event, false);
 		if (choice->unmet == NULL && strcmp(choice->to, target) == 0)
 			break;
 		/* its own guard, or another edge that comes first */
-		choice = try(rel, row, workflow, candidate);
+		choice = try(rel, row, workflow, candidate, false);
 		if (unmet == NULL && choice->unmet != NULL)
 			unmet = choice;
 		choice = NULL;
@@ -228,7 +259,7 @@ crm_choose_by_timer(const Door *door, Relation rel, TupleTableSlot *old, TupleTa
 	workflow = crm_row_workflow_name(door, rel, new);
 	foreach(lc, candidates)
 	{
-		choice = try(rel, row, workflow, lfirst(lc));
+		choice = try(rel, row, workflow, lfirst(lc), false);
 		if (choice->unmet == NULL)
 			break;
 		choice = NULL;
@@ -283,9 +314,9 @@ refuse_event(const Door *door, Relation rel, TupleTableSlot *row, const Workflow
 
 CrmChoice *
 crm_decide_by_event(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new,
-					const Workflow *w, const char *event_name, CrmRefusal *why)
+					const Workflow *w, const char *event_name, bool tell_errors, CrmRefusal *why)
 {
-	CrmChoice  *choice = crm_choose_by_event(door, rel, old, new, w, event_name);
+	CrmChoice  *choice = crm_choose_by_event(door, rel, old, new, w, event_name, tell_errors);
 
 	if (choice == NULL && crm_workflow_find_event(w, event_name, strlen(event_name)) < 0)
 		refuse_event(door, rel, old, w, crm_row_state(door, rel, old, w), event_name, why);

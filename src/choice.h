@@ -19,6 +19,7 @@ typedef struct CrmChoice
 	char	   *event;
 	char	   *to;
 	char	   *unmet;			/* NULL if it may be taken, else the sentence that tells why not */
+	bool		failed;			/* its guard has raised an error, which is what unmet says */
 } CrmChoice;
 
 /* An error that is not raised yet */
@@ -36,11 +37,12 @@ typedef struct CrmRefusal
  * guard holds. NULL if there is none, with the reason.
  *
  * Guards see the new row, in the state in which the old one is. Once one has run,
- * w is not good any more.
+ * w is not good any more. One that raises an error ends the step; if that is to be told
+ * in words, it is one that does not hold, and none behind it is asked.
  */
 extern CrmChoice *crm_decide_by_event(const Door *door, Relation rel, TupleTableSlot *old,
 									  TupleTableSlot *new, const Workflow *w,
-									  const char *event, CrmRefusal *why);
+									  const char *event, bool tell_errors, CrmRefusal *why);
 extern CrmChoice *crm_decide_by_target(const Door *door, Relation rel, TupleTableSlot *old,
 									   TupleTableSlot *new, const Workflow *w, int to,
 									   CrmRefusal *why);
@@ -52,7 +54,8 @@ pg_noreturn extern void crm_throw_refusal(const CrmRefusal *why);
 
 /* The same without words: the choice may be unmet, NULL if there is no exit at all. */
 extern CrmChoice *crm_choose_by_event(const Door *door, Relation rel, TupleTableSlot *old,
-									  TupleTableSlot *new, const Workflow *w, const char *event);
+									  TupleTableSlot *new, const Workflow *w, const char *event,
+									  bool tell_errors);
 extern CrmChoice *crm_choose_by_target(const Door *door, Relation rel, TupleTableSlot *old,
 									   TupleTableSlot *new, const Workflow *w, int from, int to);
 

@@ -102,6 +102,7 @@ typedef struct CrmStep
 	int			trigger_depth;	/* of the triggers of its own update */
 
 	bool		in_batch;		/* one of several, of which others go on if this one is refused */
+	bool		by_itself;		/* of one in a batch: others had errors; if its guard has one, that is a refusal */
 
 	bool		resolved;		/* the BEFORE trigger has seen the row */
 	bool		postponed;		/* it has, and no timer may come */

@@ -323,7 +323,7 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 	else if (step->force_to != NULL)
 		choice = choose_by_force(door, rel, new, w, step);
 	else
-		choice = crm_decide_by_event(door, rel, old, new, w, step->event, &refusal);
+		choice = crm_decide_by_event(door, rel, old, new, w, step->event, step->by_itself, &refusal);
 	if (choice == NULL)
 	{
 		if (step == NULL || !step->in_batch)

@@ -47,7 +47,7 @@ SELECT throws_ok($$SELECT crm_advance_orders('{1}', NULL)$$, '22004', 'event mus
 INSERT INTO crm.orders (customer_id, workflow, amount) VALUES (1, 'loan', 3), (1, 'loan', 30);
 SELECT results_eq($$SELECT * FROM crm_advance_orders('{6,7,8,4,99}', 'decide', 'again')$$, $$VALUES
     (4::bigint, 'refused', 'submitted', 'workflow "order" has no event "decide"'),
-    (6, 'refused', 'asked', 'division by zero'), (7, 'advanced', 'granted', NULL), (8, 'advanced', 'refused', NULL), (99, 'not_found', NULL, NULL)$$,
+    (6, 'refused', 'asked', 'division by zero (guard "small")'), (7, 'advanced', 'granted', NULL), (8, 'advanced', 'refused', NULL), (99, 'not_found', NULL, NULL)$$,
     'the others go on');
 SELECT results_eq('SELECT order_id, seq, note FROM crm.order_events WHERE order_id IN (6, 7, 8) AND seq > 1 ORDER BY 1',
     $$VALUES (7::bigint, 2, 'again'), (8, 2, 'again')$$, 'each with one row of history');
@@ -96,10 +96,10 @@ INSERT INTO crm.workflows (name, definition) VALUES ('tried', E'[*] --> a\na -->
 INSERT INTO crm.orders (id, customer_id, workflow) SELECT i, 1, 'tried' FROM generate_series(100, 108) i;
 SET LOCAL max_stack_depth = '1MB';
 SELECT results_eq($$SELECT order_id, outcome, reason FROM crm_advance_orders((SELECT array_agg(id) FROM crm.orders WHERE workflow = 'tried'), 'go')$$, $$VALUES
-    (100::bigint, 'advanced', NULL), (101, 'refused', 'DROP TABLE is not allowed in a non-volatile function'),
-    (102, 'refused', 'stack depth limit exceeded'), (103, 'refused', 'VACUUM cannot run inside a transaction block'),
-    (104, 'refused', 'it says that it lost a race'), (105, 'refused', 'it says that it was cancelled'), (106, 'refused', 'it says that the disk is full'),
-    (107, 'refused', 'it says that it waited for a lock'), (108, 'advanced', NULL)$$, 'a guard refuses its order only, whatever it tries and says');
+    (100::bigint, 'advanced', NULL), (101, 'refused', 'DROP TABLE is not allowed in a non-volatile function (guard "g")'),
+    (102, 'refused', 'stack depth limit exceeded (guard "g")'), (103, 'refused', 'VACUUM cannot run inside a transaction block (guard "g")'),
+    (104, 'refused', 'it says that it lost a race (guard "g")'), (105, 'refused', 'it says that it was cancelled (guard "g")'), (106, 'refused', 'it says that the disk is full (guard "g")'),
+    (107, 'refused', 'it says that it waited for a lock (guard "g")'), (108, 'advanced', NULL)$$, 'a guard refuses its order only, whatever it tries and says');
 RESET max_stack_depth;
 CREATE FUNCTION pg_temp.breaks() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = 'internal_error'; END $$;
 CREATE TRIGGER breaks AFTER UPDATE ON crm.orders FOR EACH ROW WHEN (new.id = 100) EXECUTE FUNCTION pg_temp.breaks();

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(10);
+SELECT plan(13);
 
 ALTER TABLE crm.orders ADD amount integer NOT NULL DEFAULT 1;
 INSERT INTO crm.customers (name) VALUES ('José');
@@ -34,13 +34,34 @@ SELECT results_eq('SELECT * FROM crm_available_events(2)', $$VALUES
 SELECT results_eq('SELECT * FROM crm_available_events(4)', $$VALUES
     ('decide', 'granted', false, 'The amount is too large.'), ('withdraw', 'withdrawn', true, NULL), ('vanish', 'gone', false, '太小')$$,
     'if no guard holds, the reason is that of the first');
-SELECT throws_ok('SELECT crm_available_events(3)', '22012', NULL, 'a guard that raises');
+SELECT results_eq('SELECT * FROM crm_available_events(3)', $$VALUES
+    ('decide', 'granted', false, 'division by zero (guard "small")'), ('withdraw', 'withdrawn', true, NULL), ('vanish', 'gone', false, '太小')$$,
+    'a guard that raises an error bars its event only');
+UPDATE crm.guards SET condition = '1 / (amount - amount) > 1' WHERE name = 'large';
+SELECT results_eq('SELECT * FROM crm_available_events(4)', $$VALUES
+    ('decide', 'refused', false, 'division by zero (guard "large")'), ('withdraw', 'withdrawn', true, NULL), ('vanish', 'gone', false, '太小')$$,
+    'where the step would end');
+CREATE FUNCTION pg_temp.sleeps() RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM pg_sleep(600); RETURN true; END $$;
+UPDATE crm.guards SET condition = 'pg_temp.sleeps()' WHERE name = 'huge';
+CREATE FUNCTION pg_temp.cancelled() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM crm_available_events(3);
+    RETURN 'no';
+EXCEPTION WHEN query_canceled THEN
+    RETURN 'cancelled';
+END $$;
+SET LOCAL statement_timeout = '100ms';
+SELECT is(pg_temp.cancelled(), 'cancelled', 'a statement that is cancelled is cancelled');
+SET LOCAL statement_timeout = 0;
+UPDATE crm.guards SET condition = 'amount > 100' WHERE name = 'huge';
 SELECT is(crm_advance_order(1, 'decide'), 'granted', 'a step');
 SELECT results_eq('SELECT * FROM crm_available_events(1)', $$VALUES ('forget', 'gone', true, NULL)$$, 'the edge of a composite');
 SELECT is(crm_advance_order(1, 'forget'), 'gone', 'the last step');
 SELECT is_empty('SELECT * FROM crm_available_events(1)', 'nothing is possible at the end');
 SELECT throws_ok('SELECT crm_available_events(99)', 'SL001', NULL, 'an order that does not exist');
 SELECT is_empty('SELECT * FROM crm_available_events(NULL)', 'no order');
+SET TRANSACTION READ ONLY;
+SELECT is((SELECT reason FROM crm_available_events(3) WHERE NOT allowed LIMIT 1), 'division by zero (guard "small")', 'in a read-only transaction, too');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -12,8 +12,9 @@ $primary->init(allows_streaming => 1);
 $primary->start;
 $primary->safe_psql('postgres', <<'SQL');
 CREATE EXTENSION crm;
+INSERT INTO crm.guards (workflow, name, condition) VALUES ('w', 'divides', '1 / (id - id) = 1');
 INSERT INTO crm.workflows (name, definition) VALUES
-    ('w', E'[*] --> a\na --> b : go\nb --> [*]');
+    ('w', E'[*] --> a\na --> b : go\na --> b : halt [divides]\nb --> [*]');
 INSERT INTO crm.customers (id, name) VALUES (1, 'Ada');
 INSERT INTO crm.orders (customer_id, workflow) VALUES (1, 'w'), (1, 'w'), (1, 'w');
 SELECT crm_advance_order(1, 'go');
@@ -31,6 +32,9 @@ for my $query ('TABLE crm.orders ORDER BY id', 'TABLE crm.order_events ORDER BY 
 	is($standby->safe_psql('postgres', $query), $primary->safe_psql('postgres', $query),
 		"readable on the standby: $query");
 }
+
+is($standby->safe_psql('postgres', 'SELECT event, allowed, reason FROM crm_available_events(3)'),
+	qq(go|t|\nhalt|f|division by zero (guard "divides")), 'so is what is possible, also if a guard raises an error');
 
 # Figures, merged and not
 for my $merge ('SELECT 1', 'SELECT crm_merge_rollups()')
