@@ -153,6 +153,39 @@ update_rows(Relation rel, const Door *door, const char *workflow, List *states)
 	SPI_finish();
 }
 
+static bool
+has_timers(const Workflow *w)
+{
+	for (int i = 0; i < w->nevents; i++)
+		if (WF_IS_TIMER(&WF_EVENTS(w)[i]))
+			return true;
+	return false;
+}
+
+/* crm_attach_workflow() adds the column if the workflow has timers by then. */
+static void
+warn_without_column(Relation rel, const char *workflow)
+{
+	const Door *door = crm_door_get(rel);
+	char	   *table = crm_relation_name(rel);
+	char	   *status = pstrdup(quote_identifier(NameStr(door->status_name)));
+
+	if (door->status_until != InvalidAttrNumber)
+		return;
+	/* where each row names its workflow, perhaps none names this one */
+	if (door->by_column &&
+		crm_count_standing(list_make1_oid(RelationGetRelid(rel)), workflow,
+						   PointerGetDatum(construct_empty_array(TEXTOID)), true) == NIL)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("the timers of workflow \"%s\" do not come in table %s", workflow, table),
+			 errdetail("The table has no column \"status_until\"."),
+			 errhint("ALTER TABLE %s ADD COLUMN status_until timestamptz; "
+					 "CREATE INDEX ON %s (status_until) WHERE status_until IS NOT NULL; "
+					 "UPDATE %s SET %s = %s;", table, table, table, status, status)));
+}
+
 static void
 refresh_table(Relation rel, const char *workflow, List *states)
 {
@@ -171,9 +204,10 @@ refresh_table(Relation rel, const char *workflow, List *states)
  *
  * AFTER UPDATE row trigger of crm.workflows: where the new definition has other
  * timers, or other states of class open, the rows in these states get their
- * status_until and open_status anew, with the rights of the owner of their table.
- * Errors: 39P01 if not called as such a trigger, 40001 in a REPEATABLE READ
- * transaction that does not see all of the rows.
+ * status_until and open_status anew, with the rights of the owner of their table. If
+ * it is the first timers that the workflow gets, a WARNING names the tables that lack
+ * status_until. Errors: 39P01 if not called as such a trigger, 40001 in a REPEATABLE
+ * READ transaction that does not see all of the rows.
  */
 Datum
 crm_refresh_state_columns(PG_FUNCTION_ARGS)
@@ -189,6 +223,7 @@ crm_refresh_state_columns(PG_FUNCTION_ARGS)
 	Datum		is;
 	List	   *states;
 	char	   *workflow;
+	bool		gets_timers;
 	ListCell   *lc;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
@@ -203,6 +238,7 @@ crm_refresh_state_columns(PG_FUNCTION_ARGS)
 	if (states == NIL)
 		PG_RETURN_POINTER(NULL);
 
+	gets_timers = has_timers(DatumGetWorkflowP(is)) && !has_timers(DatumGetWorkflowP(was));
 	/* the rows follow the new definition, whichever trigger of the table comes first */
 	CacheInvalidateRelcache(table);
 	CommandCounterIncrement();
@@ -212,6 +248,8 @@ crm_refresh_state_columns(PG_FUNCTION_ARGS)
 	{
 		Relation	rel = table_open(lfirst_oid(lc), NoLock);
 
+		if (gets_timers)
+			warn_without_column(rel, workflow);
 		refresh_table(rel, workflow, states);
 		table_close(rel, NoLock);
 	}
