@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(61);
+SELECT plan(70);
 
 CREATE SCHEMA crm_test;
 CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -72,6 +72,30 @@ SELECT is((SELECT status || ' ' || version FROM crm.orders WHERE id = 6), 'c 2',
 SELECT is(crm_test.try(7, 'crm_test.catches(id)'), 'SL004 order 7 cannot take the event "go", a 1', 'takes another step of the same order and says no: both are undone');
 SELECT is(crm_test.try(8, 'crm_test.alters()'), 'done, b 2', 'sets a setting');
 SELECT is((SELECT string_agg(seq || event, ' ' ORDER BY seq) FROM crm.order_events WHERE order_id IN (2, 3, 4, 7)), '1create 1create 1create 1create', 'no event is left of what was refused');
+-- code that deletes the order between our lock and our update, or behind it: the step is refused, and with it the deletion
+CREATE FUNCTION crm_test.kills(bigint) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN DELETE FROM crm.order_events WHERE order_id = $1; DELETE FROM crm.orders WHERE id = $1; RETURN true; END $$;
+CREATE FUNCTION crm_test.kills_its_own(bigint) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN crm_test.kills($1); END $$;
+CREATE FUNCTION crm_test.killer() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM crm_test.kills(new.id); RETURN CASE TG_ARGV[0] WHEN 'new' THEN new END; END $$;
+CREATE FUNCTION crm_test.try_killer(name text, timing text, result text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    said text;
+BEGIN
+    EXECUTE format('CREATE TRIGGER %I %s UPDATE ON crm.orders FOR EACH ROW EXECUTE FUNCTION crm_test.killer(%L)', name, timing, result);
+    said := substr(pg_temp.said($s$SELECT public.crm_advance_order(15, 'skip')$s$), 1, 5) || ', ' ||
+        (SELECT string_agg(outcome, ' ') FROM public.crm_advance_orders('{15,16}', 'skip'));
+    EXECUTE format('DROP TRIGGER %I ON crm.orders', name);
+    RETURN said;
+END $$;
+SELECT matches(crm_test.try(15, 'crm_test.kills_its_own(id)'), '^(27|55)000 .*, a 1$', 'a guard deletes its order');
+SELECT is((SELECT string_agg(outcome, ' ') FROM crm_advance_orders('{15,16}', 'go')), 'refused refused', 'in a batch, too');
+SELECT is(crm_test.try_killer('a', 'BEFORE', 'new'), '27000, refused refused', 'a trigger before ours deletes it');
+SELECT is(crm_test.try_killer('z', 'BEFORE', 'new'), '27000, refused refused', 'one between ours and the update');
+SELECT is(crm_test.try_killer('a', 'AFTER', 'new'), '23503, refused refused', 'one before the event is written');
+SELECT is((SELECT string_agg(o.status || e.seq || e.event, ' ') FROM crm.orders o JOIN crm.order_events e ON e.order_id = o.id WHERE o.id IN (15, 16)),
+    'a1create a1create', 'no order is lost, and no event');
+SELECT is(crm_test.try_killer('z', 'BEFORE', 'null'), '09000, refused refused', 'one that suppresses the update as well');
+SELECT is(crm_test.try_killer('a', 'BEFORE', 'null'), 'SL001, not_found not_found', 'and has done it before ours: it has deleted orders, which is no step');
+SELECT is((SELECT string_agg(e.seq || e.event, ' ') FROM crm.order_events e WHERE e.order_id IN (15, 16)), NULL, 'and no history is left behind');
 -- a sleeping guard ends with the statement
 UPDATE crm.guards SET condition = 'crm_test.sleeps()' WHERE name = 'g';
 SET LOCAL statement_timeout = '100ms';
