@@ -422,7 +422,7 @@ BEGIN
     INTO key FROM crm.rollups r;
     -- what moves does so with all that waits of it
     SELECT * INTO result FROM @extschema@.crm_merge_changes(coalesce(key, ''),
-        CASE WHEN anything_moved OR at_most IS NULL THEN 4294967294 ELSE greatest(at_most / 100, 1) END, anything_moved OR at_most IS NULL);
+        CASE WHEN anything_moved OR at_most IS NULL THEN 4294967294 ELSE least(greatest(at_most / 100, 1), 4294967294) END, anything_moved OR at_most IS NULL);
     merged := result.moved + (SELECT sum(n) FROM unnest(result.taken) n);
     IF merged > 0 THEN
         -- everybody is told from which page on something waits

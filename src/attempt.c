@@ -37,7 +37,7 @@ ends_all(const ErrorData *error)
 }
 
 ErrorData *
-crm_attempt(void (*action) (void *), void *arg)
+crm_try(void (*action) (void *), void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -60,9 +60,17 @@ crm_attempt(void (*action) (void *), void *arg)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		if (ends_all(error))
-			ReThrowError(error);
 	}
 	PG_END_TRY();
+	return error;
+}
+
+ErrorData *
+crm_attempt(void (*action) (void *), void *arg)
+{
+	ErrorData  *error = crm_try(action, arg);
+
+	if (error != NULL && ends_all(error))
+		ReThrowError(error);
 	return error;
 }

@@ -14,4 +14,7 @@
  */
 extern ErrorData *crm_attempt(void (*action) (void *), void *arg);
 
+/* The same, whatever the error */
+extern ErrorData *crm_try(void (*action) (void *), void *arg);
+
 #endif							/* CRM_ATTEMPT_H */

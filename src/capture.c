@@ -40,6 +40,7 @@
 #include "changes.h"
 #include "door.h"
 #include "lookup.h"
+#include "order_lines.h"
 #include "settings.h"
 #include "trigger.h"
 #include "workflow_cache.h"
@@ -396,7 +397,30 @@ typedef struct LastOrder
 	bool		exists;
 	MemoryContext context;		/* of its texts */
 	CapturedOrder order;
+	bool		may_hold;		/* the end of the statement will be told, and nobody looks before */
 } LastOrder;
+
+/* Whether the trigger that totals the lines of a statement comes when all its lines are captured */
+static bool
+may_hold(const TriggerData *trigger)
+{
+	const TriggerDesc *triggers = trigger->tg_relation->trigdesc;
+
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || crm_is_watched(trigger->tg_relation))
+		return false;
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *other = &triggers->triggers[i];
+
+		if (other->tgenabled == TRIGGER_FIRES_ON_ORIGIN && !TRIGGER_FOR_ROW(other->tgtype) &&
+			(TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? TRIGGER_FOR_INSERT(other->tgtype) :
+			 TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? TRIGGER_FOR_UPDATE(other->tgtype) :
+			 TRIGGER_FOR_DELETE(other->tgtype)) &&
+			crm_calls(other, crm_total_order_lines))
+			return true;
+	}
+	return false;
+}
 
 /* The order as a command left it; NULL if it is gone or not booked */
 static const CapturedOrder *
@@ -412,6 +436,7 @@ get_order(FunctionCallInfo fcinfo, int64 id, CommandId command)
 	{
 		last = fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(LastOrder));
 		last->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "crm order of lines", ALLOCSET_SMALL_SIZES);
+		last->may_hold = may_hold((TriggerData *) fcinfo->context);
 	}
 	else if (last->id == id && last->command == command)
 		return last->exists && last->order.booked ? &last->order : NULL;
@@ -501,6 +526,8 @@ crm_capture_line(PG_FUNCTION_ARGS)
 			LineChange	change;
 
 			change_of_line(order, rel, rows[i], i == 0 ? -1 : 1, &change);
+			if (((LastOrder *) fcinfo->flinfo->fn_extra)->may_hold)
+				crm_hold_line_changes();
 			crm_append_line_changes(&change, 1);
 		}
 	}
@@ -559,9 +586,10 @@ crm_is_watched(Relation rel)
 		const Trigger *trigger = &triggers->triggers[i];
 
 		if (TRIGGER_FOR_AFTER(trigger->tgtype) && trigger->tgenabled != TRIGGER_DISABLED && !trigger->tgisinternal &&
-			(TRIGGER_FOR_INSERT(trigger->tgtype) || TRIGGER_FOR_UPDATE(trigger->tgtype)) &&
+			(TRIGGER_FOR_INSERT(trigger->tgtype) || TRIGGER_FOR_UPDATE(trigger->tgtype) || TRIGGER_FOR_DELETE(trigger->tgtype)) &&
 			!crm_calls(trigger, crm_record_event) && !crm_calls(trigger, crm_capture_order) &&
-			!crm_calls(trigger, crm_capture_event))
+			!crm_calls(trigger, crm_capture_event) && !crm_calls(trigger, crm_capture_line) &&
+			!crm_calls(trigger, crm_total_order_lines))
 			return true;
 	}
 	return false;

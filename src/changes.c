@@ -19,7 +19,8 @@
  * exclusively, for no longer than it takes to get it: whoever writes afterwards has
  * seen the end as the merge has, or a later one.
  *
- * A batch of steps holds its rows back and writes them page by page.
+ * A batch of steps, and a statement that changes lines, hold their rows back and write
+ * them page by page.
  */
 #include "crm.h"
 
@@ -112,12 +113,6 @@ forget_columns(Oid relid)
 				kinds[i]->found[j].relid = InvalidOid;
 }
 
-void
-crm_changes_init(void)
-{
-	crm_on_relation_change(forget_columns);
-}
-
 static void
 find_columns(ChangeKind *kind, Columns *columns, Relation rel)
 {
@@ -156,6 +151,7 @@ open_table(ChangeKind *kind, int *which)
 
 /* The subtransaction whose changes are held back, and where */
 static SubTransactionId holder = InvalidSubTransactionId;
+static bool is_held_for_statement = false;
 static MemoryContext held_context;
 
 /* Events of a batch are alike; those are one change. */
@@ -213,6 +209,7 @@ write_rows(Relation rel, TupleTableSlot **slots, int n)
 	else
 		table_multi_insert(rel, slots, n, GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, NULL);
 	UnlockPage(rel, 0, ShareLock);
+	crm_count_changes(n);
 	want_merge_after(slots, n);
 }
 
@@ -414,6 +411,37 @@ crm_append_dimension_change(const char *dimension, int64 id)
 	bool		nulls[MAX_COLUMNS] = {false};
 
 	append(&dimension_changes, values, nulls);
+	/* until it is merged, readers look at all that was sold of a product, or to a customer */
+	crm_want_merge();
+}
+
+static void
+start_holding(MemoryContext parent)
+{
+	held_context = AllocSetContextCreate(parent, "crm held changes", ALLOCSET_DEFAULT_SIZES);
+	holder = GetCurrentSubTransactionId();
+}
+
+static void
+write_all_held(void)
+{
+	if (has_held_event)
+		append_event_change(&held_event);
+	for (int i = 0; i < lengthof(kinds); i++)
+		write_held(kinds[i]);
+}
+
+/* What was held back lies in held_context, which goes its own way. */
+static void
+stop_holding(void)
+{
+	holder = InvalidSubTransactionId;
+	has_held_event = false;
+	for (int i = 0; i < lengthof(kinds); i++)
+	{
+		kinds[i]->held = NULL;
+		kinds[i]->nheld = 0;
+	}
 }
 
 void
@@ -425,28 +453,79 @@ crm_hold_changes(void (*action) (void *), void *arg)
 		action(arg);
 		return;
 	}
-	held_context = AllocSetContextCreate(CurrentMemoryContext, "crm held changes", ALLOCSET_DEFAULT_SIZES);
-	holder = GetCurrentSubTransactionId();
+	start_holding(CurrentMemoryContext);
 	PG_TRY();
 	{
 		action(arg);
-		if (has_held_event)
-			append_event_change(&held_event);
-		for (int i = 0; i < lengthof(kinds); i++)
-			write_held(kinds[i]);
+		write_all_held();
 	}
 	PG_FINALLY();
 	{
-		holder = InvalidSubTransactionId;
-		has_held_event = false;
-		for (int i = 0; i < lengthof(kinds); i++)
-		{
-			kinds[i]->held = NULL;
-			kinds[i]->nheld = 0;
-		}
+		stop_holding();
 		MemoryContextDelete(held_context);
 	}
 	PG_END_TRY();
+}
+
+void
+crm_hold_line_changes(void)
+{
+	if (holder != InvalidSubTransactionId)
+		return;
+	start_holding(CurTransactionContext);
+	is_held_for_statement = true;
+}
+
+void
+crm_write_line_changes(void)
+{
+	if (!is_held_for_statement || holder != GetCurrentSubTransactionId())
+		return;
+	write_all_held();
+	stop_holding();
+	is_held_for_statement = false;
+	MemoryContextDelete(held_context);
+}
+
+/* An error undoes what was held back. The end of a statement that nobody told of comes with that of the transaction. */
+static void
+end_holding(bool is_commit, SubTransactionId ending)
+{
+	if (!is_held_for_statement || holder != ending)
+		return;
+	if (is_commit)
+		crm_write_line_changes();
+	else
+	{
+		stop_holding();
+		is_held_for_statement = false;
+	}
+}
+
+static void
+at_end_of_transaction(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		end_holding(true, GetCurrentSubTransactionId());
+	else if (event == XACT_EVENT_ABORT)
+		end_holding(false, holder);
+}
+
+static void
+at_end_of_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
+		end_holding(true, mine);
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		end_holding(false, mine);
+}
+
+void
+crm_changes_init(void)
+{
+	crm_on_relation_change(forget_columns);
+	RegisterXactCallback(at_end_of_transaction, NULL);
+	RegisterSubXactCallback(at_end_of_subtransaction, NULL);
 }
 
 /* The last page below this one that has rows on it, so that a crash does not lose it; else first */

@@ -66,6 +66,13 @@ extern void crm_append_dimension_change(const char *dimension, int64 id);
  */
 extern void crm_hold_changes(void (*action) (void *), void *arg);
 
+/*
+ * The same between the first line that a statement has changed and its end, of which the
+ * trigger that totals its lines tells.
+ */
+extern void crm_hold_line_changes(void);
+extern void crm_write_line_changes(void);
+
 extern void crm_changes_init(void);
 
 #endif							/* CRM_CHANGES_H */

@@ -6,6 +6,9 @@
  * change with which enough wait starts the worker as it commits, if none is there.
  * The worker merges until little waits, and goes; so it is in nobody's way for
  * long who wants to drop the database. Should it die, the next writers start another.
+ *
+ * Whoever has written very much at once merges it himself before he commits: else the
+ * next readers would have to add it up.
  */
 #include "crm.h"
 
@@ -29,6 +32,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "attempt.h"
 #include "catalog.h"
 #include "merge_worker.h"
 #include "owner.h"
@@ -44,6 +48,10 @@ static bool merge_worker;
 
 /* of the transaction that is running */
 static bool is_wanted = false;
+static int64 nwritten = 0;
+
+/* How many times as much as the worker begins with is merged by who has written it */
+#define VERY_MUCH	10
 
 static TimestampTz last_complaint = 0;
 
@@ -63,6 +71,12 @@ lock_worker(Oid rollups, bool for_session)
 	if (!for_session)
 		LockRelease(&tag, ExclusiveLock, false);
 	return true;
+}
+
+void
+crm_count_changes(int n)
+{
+	nwritten += n;
 }
 
 void
@@ -101,11 +115,76 @@ start_worker(void)
 	}
 }
 
+/* So many changes are merged in one transaction, so that nobody waits long for its locks */
+#define AT_MOST	50000
+
+/* The statement that merges, with the schema that we were installed in; NULL if we are not */
+static char *
+merge_statement(int64 at_least, int64 at_most)
+{
+	static const char sql[] =
+		"SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_extension e"
+		" JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
+		" WHERE e.extname OPERATOR(pg_catalog.=) 'crm'";
+	char	   *schema;
+
+	if (SPI_execute(sql, true, 1) != SPI_OK_SELECT || SPI_processed == 0)
+		return NULL;
+	schema = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	return psprintf("SELECT %s(" INT64_FORMAT ", " INT64_FORMAT ")",
+					quote_qualified_identifier(schema, "crm_merge_rollups"), at_least, at_most);
+}
+
+/* Run a statement, or a merge, as the owner of the rollups; returns the number in the first row, -1 if there is no extension. */
+static int64
+run_as_owner(const char *sql, int64 at_least, int64 at_most, int nargs, Oid *types, Datum *values)
+{
+	Oid			schema = get_namespace_oid(CRM_SCHEMA, true);
+	Oid			rollups = OidIsValid(schema) ? get_relname_relid("rollups", schema) : InvalidOid;
+	Relation	rel;
+	CrmCaller	caller;
+	int64		result = -1;
+	bool		isnull;
+
+	/* it may be gone by the time that we have the lock */
+	rel = OidIsValid(rollups) ? try_table_open(rollups, AccessShareLock) : NULL;
+	if (rel == NULL)
+		return -1;
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (sql == NULL)
+		sql = merge_statement(at_least, at_most);
+	if (sql != NULL)
+	{
+		crm_become_owner(rel, &caller);
+		result = 0;
+		if (SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0) == SPI_OK_SELECT && SPI_processed == 1)
+			result = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		crm_become_caller(&caller);
+	}
+	PopActiveSnapshot();
+	SPI_finish();
+	table_close(rel, NoLock);
+	return result;
+}
+
+static void
+merge_own(void *arg)
+{
+	/* all, but not now if somebody has locked the tables */
+	(void) run_as_owner(NULL, 0, PG_INT64_MAX / 2, 0, NULL, NULL);
+}
+
 static void
 at_end_of_transaction(XactEvent event, void *arg)
 {
 	switch (event)
 	{
+		case XACT_EVENT_PRE_COMMIT:
+			/* what goes wrong does so for the worker, too, who tells of it */
+			if (nwritten > (int64) crm_merge_threshold * VERY_MUCH && merge_worker && !IsolationUsesXactSnapshot())
+				(void) crm_try(merge_own, NULL);
+			break;
 		case XACT_EVENT_COMMIT:
 			if (is_wanted)
 				start_worker();
@@ -113,6 +192,7 @@ at_end_of_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			is_wanted = false;
+			nwritten = 0;
 			break;
 		default:
 			break;
@@ -133,58 +213,6 @@ crm_merge_worker_init(void)
 	RegisterXactCallback(at_end_of_transaction, NULL);
 }
 
-/* So many changes are merged in one transaction, so that nobody waits long for its locks */
-#define AT_MOST	50000
-
-/* The statement that merges, with the schema that we were installed in; NULL if we are not */
-static char *
-merge_statement(int at_least)
-{
-	static const char sql[] =
-		"SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_extension e"
-		" JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
-		" WHERE e.extname OPERATOR(pg_catalog.=) 'crm'";
-	char	   *schema;
-
-	if (SPI_execute(sql, true, 1) != SPI_OK_SELECT || SPI_processed == 0)
-		return NULL;
-	schema = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	return psprintf("SELECT %s(%d, %d)", quote_qualified_identifier(schema, "crm_merge_rollups"), at_least, AT_MOST);
-}
-
-/* Run a statement, or a merge, as the owner of the rollups; returns the number in the first row, -1 if there is no extension. */
-static int64
-run_as_owner(const char *sql, int at_least, int nargs, Oid *types, Datum *values)
-{
-	Oid			schema = get_namespace_oid(CRM_SCHEMA, true);
-	Oid			rollups = OidIsValid(schema) ? get_relname_relid("rollups", schema) : InvalidOid;
-	Relation	rel;
-	CrmCaller	caller;
-	int64		result = -1;
-	bool		isnull;
-
-	/* it may be gone by the time that we have the lock */
-	rel = OidIsValid(rollups) ? try_table_open(rollups, AccessShareLock) : NULL;
-	if (rel == NULL)
-		return -1;
-	SPI_connect();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (sql == NULL)
-		sql = merge_statement(at_least);
-	if (sql != NULL)
-	{
-		crm_become_owner(rel, &caller);
-		result = 0;
-		if (SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0) == SPI_OK_SELECT && SPI_processed == 1)
-			result = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-		crm_become_caller(&caller);
-	}
-	PopActiveSnapshot();
-	SPI_finish();
-	table_close(rel, NoLock);
-	return result;
-}
-
 /* Merge if about so many wait; returns how many changes that were, -1 if there is nothing to do for us any more. */
 static int64
 merge(int at_least)
@@ -197,7 +225,7 @@ merge(int at_least)
 	pgstat_report_activity(STATE_RUNNING, "merging the sales figures of crm");
 	PG_TRY();
 	{
-		merged = run_as_owner(NULL, at_least, 0, NULL, NULL);
+		merged = run_as_owner(NULL, at_least, AT_MOST, 0, NULL, NULL);
 		CommitTransactionCommand();
 	}
 	PG_CATCH();
@@ -217,7 +245,7 @@ merge(int at_least)
 		StartTransactionCommand();
 		values[0] = CStringGetTextDatum(error->message);
 		(void) run_as_owner("UPDATE " CRM_SCHEMA ".merge_state SET failed_at = pg_catalog.clock_timestamp(), failure = $1",
-							0, 1, types, values);
+							0, 0, 1, types, values);
 		CommitTransactionCommand();
 		merged = -1;
 	}

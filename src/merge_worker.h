@@ -10,6 +10,9 @@
 /* Changes that may wait before the worker is started */
 extern int	crm_merge_threshold;
 
+/* So many changes have been written by this transaction; if they are very many, it merges them as it commits */
+extern void crm_count_changes(int n);
+
 /* Enough waits: start the worker when this transaction commits, unless there is one */
 extern void crm_want_merge(void);
 

@@ -30,6 +30,7 @@
 
 #include "capture.h"
 #include "catalog.h"
+#include "changes.h"
 #include "door.h"
 #include "key.h"
 #include "lookup.h"
@@ -580,6 +581,7 @@ crm_total_order_lines(PG_FUNCTION_ARGS)
 	else
 	{
 		crm_check_transition_tables(trigger, "crm_total_order_lines");
+		crm_write_line_changes();
 		total_transition(trigger->tg_relation, trigger->tg_oldtable, trigger->tg_newtable);
 	}
 	PG_RETURN_POINTER(NULL);

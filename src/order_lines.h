@@ -19,4 +19,7 @@ extern void crm_check_editable(Relation orders, TupleTableSlot *order);
 /* Error SL014 unless the role owns that table, whose lines are truncated: nobody asks for the status of each */
 extern void crm_check_truncate(Relation lines, const char *table);
 
+/* The trigger function, to know the triggers by */
+extern PGDLLEXPORT Datum crm_total_order_lines(PG_FUNCTION_ARGS);
+
 #endif							/* CRM_ORDER_LINES_H */
