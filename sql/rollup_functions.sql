@@ -222,6 +222,8 @@ CREATE FUNCTION @extschema@.crm_first_waiting_page(changes regclass, first bigin
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 CREATE FUNCTION @extschema@.crm_is_seen_by_all(transaction xid8) RETURNS boolean
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION @extschema@.crm_prune_changes(changes regclass) RETURNS void
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 
 -- Gives the space of change tables that have grown back (src/changes.c has the same size): if nothing waits in one, nobody is
 -- at it, and nobody has a snapshot that shows it as it was before the last merge. Waits for nobody, and keeps nobody waiting in vain.
@@ -239,12 +241,15 @@ BEGIN
                  WHERE pg_relation_size(format('crm.%I', t.name)::regclass) >= 1000 * current_setting('block_size')::bigint ORDER BY t.name LOOP
         EXECUTE grown.question INTO is_ready;
         CONTINUE WHEN NOT is_ready;
+        PERFORM @extschema@.crm_prune_changes(grown.relation::regclass);
         BEGIN
             EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', grown.relation);
             EXECUTE grown.question INTO is_ready;
             IF NOT is_ready THEN
                 RAISE lock_not_available; -- somebody was quicker: give the lock back
             END IF;
+            -- what the first time was in use
+            PERFORM @extschema@.crm_prune_changes(grown.relation::regclass);
             EXECUTE format('TRUNCATE %s', grown.relation);
         EXCEPTION WHEN lock_not_available OR object_in_use THEN
             NULL;
@@ -692,6 +697,7 @@ COMMENT ON FUNCTION @extschema@.crm_waiting_from(text) IS 'The place in a change
 COMMENT ON FUNCTION @extschema@.crm_waiting(text) IS 'The changes of a grain that wait, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_first_waiting_page(regclass, bigint) IS 'The page of a change table from which on something waits after this transaction';
 COMMENT ON FUNCTION @extschema@.crm_is_seen_by_all(xid8) IS 'Whether no snapshot is left that is older than a transaction';
+COMMENT ON FUNCTION @extschema@.crm_prune_changes(regclass) IS 'Cleans the pages of a change table before it is emptied, so that a standby hears of it';
 COMMENT ON FUNCTION @extschema@.crm_empty_changes() IS 'Gives the space of change tables back in which nothing waits';
 COMMENT ON FUNCTION @extschema@.crm_check_rollups() IS 'Recomputes all rollups from the tables and lists every difference; none, ever';
 COMMENT ON FUNCTION @extschema@.crm_rebuild_rollups(text) IS 'Makes the kept sums of one rollup, or of all, from the tables; returns the number of sums';

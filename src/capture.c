@@ -21,6 +21,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
@@ -173,16 +174,53 @@ get_value(const Source *source, Relation rel, TupleTableSlot *row, int column)
 	return crm_get_not_null(rel, row, source->numbers[column]);
 }
 
+/* The figures of a snapshot are by its rules. A change by newer ones would fit in with them only once it is over. */
+static void
+refuse_newer_rules(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to a change of %s", what),
+			 errdetail("The sales figures that this transaction sees are by the rules of when it began."),
+			 errhint("Try again in a new transaction.")));
+}
+
 /* A status that the workflow does not know is in no class. */
 static bool
-is_booked(text *workflow, text *status)
+is_booked_in(const Workflow *w, text *status)
 {
-	const Workflow *w = crm_workflow_find(workflow, NULL);
 	const WfClass *class = w == NULL ? NULL : crm_workflow_find_class(w, "booked");
 	int			state = class == NULL ? -1 :
 		crm_workflow_find_state(w, VARDATA_ANY(status), VARSIZE_ANY_EXHDR(status));
 
 	return state >= 0 && crm_workflow_in_class(w, class, state);
+}
+
+static bool
+is_booked_by_snapshot(text *workflow, text *status)
+{
+	Relation	rel = table_open(crm_table_oid("workflows"), AccessShareLock);
+	TupleTableSlot *row = table_slot_create(rel, NULL);
+	bool		isnull = true;
+	Datum		definition = (Datum) 0;
+	bool		result;
+
+	if (crm_find_row(rel, crm_unique_index(rel, "name"), F_TEXTEQ, PointerGetDatum(workflow), GetTransactionSnapshot(), row))
+		definition = slot_getattr(row, crm_definition_column(rel), &isnull);
+	result = !isnull && is_booked_in(DatumGetWorkflowP(definition), status);
+	ExecDropSingleTupleTableSlot(row);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+static bool
+is_booked(text *workflow, text *status)
+{
+	bool		result = is_booked_in(crm_workflow_find(workflow, NULL), status);
+
+	if (IsolationUsesXactSnapshot() && result != is_booked_by_snapshot(workflow, status))
+		refuse_newer_rules("what counts as sold");
+	return result;
 }
 
 static void
@@ -380,7 +418,8 @@ capture_order(TriggerData *trigger, const EventChange *event)
  *
  * AFTER INSERT OR UPDATE OR DELETE row trigger of crm.orders: tells the change
  * tables what a change of an order does to the figures of orders and of the lines
- * sold. Errors: 42809 on another table, 39P01 if not called as such a trigger.
+ * sold. Errors: 42809 on another table, 40001 if what counts as sold has changed since the
+ * snapshot of the transaction, 39P01 if not called as such a trigger.
  */
 Datum
 crm_capture_order(PG_FUNCTION_ARGS)
@@ -558,6 +597,8 @@ read_event(Relation rel, TupleTableSlot *event, int sign, EventChange *change)
 	Datum		dwell;
 
 	check_source(&events, rel);
+	if (IsolationUsesXactSnapshot() && !crm_time_zone_is_seen())
+		refuse_newer_rules("the reporting time zone");
 	dwell = slot_getattr(event, events.numbers[EVENT_DWELL], &no_dwell);
 	change->day = crm_reporting_day(DatumGetTimestampTz(get_value(&events, rel, event, EVENT_AT)));
 	change->event = get_text(&events, event, EVENT_EVENT);
@@ -612,7 +653,7 @@ crm_capture_step(TriggerData *of_order, Relation rel, TupleTableSlot *event)
  * crm_capture_event() returns trigger
  *
  * AFTER INSERT OR UPDATE OR DELETE row trigger of crm.order_events: tells the change
- * tables of events. Errors: as for crm_capture_order().
+ * tables of events. Errors: as for crm_capture_order(), 40001 for another time zone.
  */
 Datum
 crm_capture_event(PG_FUNCTION_ARGS)

@@ -24,6 +24,7 @@
  */
 #include "crm.h"
 
+#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -49,6 +50,7 @@
 
 PG_FUNCTION_INFO_V1(crm_first_waiting_page);
 PG_FUNCTION_INFO_V1(crm_is_seen_by_all);
+PG_FUNCTION_INFO_V1(crm_prune_changes);
 
 #define MAX_COLUMNS 12
 
@@ -613,4 +615,37 @@ crm_is_seen_by_all(PG_FUNCTION_ARGS)
 
 	table_close(rel, AccessShareLock);
 	PG_RETURN_BOOL(TransactionIdPrecedes(XidFromFullTransactionId(transaction), oldest));
+}
+
+/*
+ * crm_prune_changes(changes regclass)
+ *
+ * Cleans the pages of a change table in which nothing waits, before it is emptied.
+ * TRUNCATE takes rows away from everybody, also from who has an older snapshot. There is nobody here who has
+ * (crm_is_seen_by_all), but a standby does not always tell: there, what is pruned conflicts with
+ * the snapshots that still show it, as with VACUUM. Errors: 42501 for who does not own the table.
+ */
+Datum
+crm_prune_changes(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	Relation	rel = table_open(relid, RowExclusiveLock);
+	BlockNumber pages = RelationGetNumberOfBlocks(rel);
+
+	if (!crm_owns_relation(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(rel));
+	for (BlockNumber page = 0; page < pages; page++)
+	{
+		Buffer		buffer = ReadBuffer(rel, page);
+
+		CHECK_FOR_INTERRUPTS();
+		/* or PostgreSQL would not find it worth while */
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		PageSetFull(BufferGetPage(buffer));
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		heap_page_prune_opt(rel, buffer);
+		ReleaseBuffer(buffer);
+	}
+	table_close(rel, NoLock);
+	PG_RETURN_VOID();
 }

@@ -123,6 +123,21 @@ crm_time_zone(void)
 	return settings.time_zone;
 }
 
+bool
+crm_time_zone_is_seen(void)
+{
+	Relation	rel = table_open(crm_table_oid("settings"), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, GetTransactionSnapshot(), 0, NULL);
+	HeapTuple	tuple = systable_getnext(scan);
+	bool		isnull = true;
+	Datum		zone = HeapTupleIsValid(tuple) ? crm_get(tuple, crm_column(rel, "time_zone", TEXTOID), rel, &isnull) : (Datum) 0;
+	bool		result = !isnull && crm_same_text(DatumGetTextPP(zone), crm_time_zone());
+
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
 const char *
 crm_reporting_currency(void)
 {

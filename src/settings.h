@@ -19,6 +19,9 @@ extern DateADT crm_reporting_day(TimestampTz instant);
 /* The reporting time zone; good until the next call */
 extern text *crm_time_zone(void);
 
+/* Whether the snapshot of the transaction shows that time zone, too */
+extern bool crm_time_zone_is_seen(void);
+
 extern void crm_settings_init(void);
 
 #endif							/* CRM_SETTINGS_H */
