@@ -22,7 +22,7 @@ HDRS       = $(wildcard src/*.h)
 PG_CFLAGS  = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers \
              $(if $(WERROR),-Werror)
 
-# The install script, in this order; the tables go into the body of crm_create_tables().
+# The install script, in this order; the tables go into the body of crm_create_tables(), and so does what reads the kept sums.
 SQL_CODE   = $(addprefix sql/,header.sql types.sql workflow_functions.sql analysis_functions.sql functions.sql \
              selling_functions.sql customer_functions.sql opportunity_functions.sql rollup_functions.sql \
              attach.sql)
@@ -30,6 +30,7 @@ SQL_TABLES = $(addprefix sql/schema/,settings.sql workflows.sql workflow_version
              products.sql exchange_rates.sql orders.sql guards.sql order_lines.sql order_events.sql payments.sql \
              opportunities.sql activities.sql rollups.sql triggers.sql opportunity_triggers.sql order_lists.sql follow_up.sql \
              settlement.sql pipeline.sql star.sql summaries.sql)
+SQL_LATER  = sql/schema/calendar.sql
 SQL_SCRIPT = crm--$(EXTVERSION).sql
 DATA_built = $(SQL_SCRIPT)
 # In PGXS, DATA stands for the files to install as they are: upgrade scripts. For "make demo" it is a file
@@ -60,9 +61,10 @@ all install uninstall installcheck clean:
 	exit 1
 endif
 
-$(SQL_SCRIPT): Makefile crm.control $(SQL_CODE) $(SQL_TABLES) sql/create_tables.sql.in sql/handover.sql
+$(SQL_SCRIPT): Makefile crm.control $(SQL_CODE) $(SQL_TABLES) $(SQL_LATER) sql/create_tables.sql.in sql/handover.sql
 	cat $(SQL_CODE) > $@
-	cat $(SQL_TABLES) | sed -e '/^@TABLES@$$/{' -e 'r /dev/stdin' -e 'd' -e '}' sql/create_tables.sql.in >> $@
+	cat $(SQL_TABLES) | sed -e '/^@TABLES@$$/{' -e 'r /dev/stdin' -e 'd' -e '}' \
+		-e '/^@CALENDAR@$$/{' -e 'r $(SQL_LATER)' -e 'd' -e '}' sql/create_tables.sql.in >> $@
 	cat sql/handover.sql >> $@
 
 $(OBJS) $(OBJS:.o=.bc): $(HDRS) .build-flags

@@ -36,6 +36,7 @@ CREATE INDEX activities_by_customer ON crm.activities (customer_id, done_at);
 CREATE INDEX activities_by_order    ON crm.activities (order_id) WHERE order_id IS NOT NULL;
 CREATE INDEX activities_by_opportunity ON crm.activities (opportunity_id) WHERE opportunity_id IS NOT NULL;
 CREATE INDEX activities_planned     ON crm.activities (due_at) WHERE done_at IS NULL;
+CREATE INDEX activities_done        ON crm.activities (done_at) WHERE done_at IS NOT NULL;
 
 COMMENT ON TABLE  crm.activities             IS 'Visits, calls, e-mails, meetings and notes, planned or done, for customers, their orders and opportunities';
 COMMENT ON COLUMN crm.activities.id          IS 'Number that the database gives the activity';
@@ -56,6 +57,7 @@ COMMENT ON INDEX  crm.activities_by_customer IS 'Finds the activities for a cust
 COMMENT ON INDEX  crm.activities_by_order    IS 'Finds the activities about an order';
 COMMENT ON INDEX  crm.activities_by_opportunity IS 'Finds the activities about an opportunity';
 COMMENT ON INDEX  crm.activities_planned     IS 'Finds what is due; holds only what is not done';
+COMMENT ON INDEX  crm.activities_done        IS 'Finds what was done in some days, and the first and last of them';
 COMMENT ON CONSTRAINT activities_have_a_unique_id         ON crm.activities IS 'Each activity has a number of its own';
 COMMENT ON CONSTRAINT activities_are_for_a_customer       ON crm.activities IS 'An activity is for a customer who exists; a customer with activities is not deleted';
 COMMENT ON CONSTRAINT activities_order_is_of_the_customer ON crm.activities IS 'The order that an activity is about is one of its customer';
