@@ -44,7 +44,7 @@ PG_FUNCTION_INFO_V1(crm_funnel_reached);
 /* No way has come to this step. */
 #define NOT_REACHED DT_NOBEGIN
 
-/* What is asked; lives as long as the query. */
+/* What is asked */
 typedef struct Question
 {
 	ArrayType  *array;			/* the steps as they were given */
@@ -54,8 +54,21 @@ typedef struct Question
 	{
 		const char *name;
 		int			len;
-	}			steps[MAX_STEPS];
+	}			steps[FLEXIBLE_ARRAY_MEMBER];
 } Question;
+
+/*
+ * Those that live as long as the query, the one that was asked last first: nearly
+ * always one is enough for a million groups. When there are more, the others are
+ * made for each group, and go with it.
+ */
+#define MAX_KNOWN 8
+
+typedef struct Known
+{
+	int			n;
+	Question   *questions[MAX_KNOWN];
+} Known;
 
 typedef struct Moment
 {
@@ -82,23 +95,37 @@ same_question(const Question *question, const ArrayType *array, const Interval *
 		memcmp(&question->within, within, sizeof(Interval)) == 0;
 }
 
-static void
-read_steps(Question *question)
+static Question *
+make_question(const ArrayType *given, const Interval *within, MemoryContext context)
 {
+	ArrayType  *array;
+	Question   *question;
+	Interval	none = {0};
 	Datum	   *names;
 	bool	   *nulls;
 	int			n;
 
-	if (ARR_NDIM(question->array) > 1)
+	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(within), IntervalPGetDatum(&none))) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the window of a funnel cannot be negative")));
+	if (ARR_NDIM(given) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 				 errmsg("the steps of a funnel are one list, not an array of %d dimensions",
-						ARR_NDIM(question->array))));
-	deconstruct_array(question->array, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
+						ARR_NDIM(given))));
+	array = MemoryContextAlloc(context, VARSIZE(given));
+	memcpy(array, given, VARSIZE(given));
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &n);
 	if (n < 1 || n > MAX_STEPS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a funnel has 1 to %d steps, not %d", MAX_STEPS, n)));
+
+	question = MemoryContextAlloc(context, offsetof(Question, steps) + sizeof(question->steps[0]) * n);
+	question->array = array;
+	question->within = *within;
+	question->n = n;
 	for (int i = 0; i < n; i++)
 	{
 		if (nulls[i])
@@ -108,32 +135,33 @@ read_steps(Question *question)
 		question->steps[i].name = VARDATA_ANY(DatumGetPointer(names[i]));
 		question->steps[i].len = VARSIZE_ANY_EXHDR(DatumGetPointer(names[i]));
 	}
-	question->n = n;
+	return question;
 }
 
-/* Nearly always that of the call before, so it is made once for a million groups. */
+/* For a state in this context */
 static const Question *
-find_question(FunctionCallInfo fcinfo, const ArrayType *array, const Interval *within)
+find_question(FunctionCallInfo fcinfo, const ArrayType *array, const Interval *within, MemoryContext context)
 {
-	Question   *question = fcinfo->flinfo->fn_extra;
-	MemoryContext caller;
-	Interval	none = {0};
+	Known	   *known = fcinfo->flinfo->fn_extra;
+	Question   *question;
+	int			i;
 
-	if (question != NULL && same_question(question, array, within))
-		return question;
-	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(within), IntervalPGetDatum(&none))) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the window of a funnel cannot be negative")));
-
-	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-	question = palloc0(sizeof(Question));
-	question->array = palloc(VARSIZE(array));
-	memcpy(question->array, array, VARSIZE(array));
-	question->within = *within;
-	read_steps(question);
-	MemoryContextSwitchTo(caller);
-	fcinfo->flinfo->fn_extra = question;
+	if (known == NULL)
+		fcinfo->flinfo->fn_extra = known = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Known));
+	for (i = 0; i < known->n; i++)
+		if (same_question(known->questions[i], array, within))
+			break;
+	if (i < known->n)
+		question = known->questions[i];
+	else if (known->n == MAX_KNOWN)
+		return make_question(array, within, context);
+	else
+	{
+		question = make_question(array, within, fcinfo->flinfo->fn_mcxt);
+		known->n++;
+	}
+	memmove(&known->questions[1], &known->questions[0], sizeof(Question *) * i);
+	known->questions[0] = question;
 	return question;
 }
 
@@ -253,7 +281,7 @@ crm_funnel_step(PG_FUNCTION_ARGS)
 	within = PG_GETARG_INTERVAL_P(4);
 	if (funnel == NULL)
 	{
-		funnel = make_funnel(find_question(fcinfo, array, within), context);
+		funnel = make_funnel(find_question(fcinfo, array, within, context), context);
 		funnel->rows_in_order = are_rows_in_order(fcinfo);
 	}
 	else if (!same_question(funnel->question, array, within))
@@ -304,7 +332,7 @@ crm_funnel_combine(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(funnel);
 	}
 	if (funnel == NULL)
-		funnel = make_funnel(other->question, context);
+		funnel = make_funnel(find_question(fcinfo, other->question->array, &other->question->within, context), context);
 	else if (!same_question(funnel->question, other->question->array, &other->question->within))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -371,7 +399,7 @@ crm_funnel_deserialize(PG_FUNCTION_ARGS)
 	memcpy(&within, pq_getmsgbytes(&in, sizeof(Interval)), sizeof(Interval));
 	sorted = pq_getmsgbyte(&in) != 0;
 
-	funnel = make_funnel(find_question(fcinfo, array, &within), CurrentMemoryContext);
+	funnel = make_funnel(find_question(fcinfo, array, &within, CurrentMemoryContext), CurrentMemoryContext);
 	funnel->sorted = sorted;
 	funnel->n = funnel->size = pq_getmsgint64(&in);
 	if (funnel->n > 0)

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 \set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(60);
+SELECT plan(64);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 
@@ -119,6 +119,20 @@ SELECT set_eq($$SELECT case_id, crm_funnel('{a,b,c}', step, at, '10 days') FROM 
 SELECT set_eq($$SELECT case_id, crm_funnel('{b,b,a,f}', step, at, '2 days 12:00') FROM log GROUP BY 1$$, 'SELECT case_id, reached FROM expected WHERE q = 4', 'for other questions too');
 SELECT is((SELECT crm_funnel('{a,b,c,d,e}', step, at, '1 month') FROM log),
     (SELECT crm_funnel('{a,b,c,d,e}', step, at, '1 month' ORDER BY at) FROM log), 'all as one group');
+
+-- Many questions, more than are kept at hand
+CREATE TABLE many AS
+    SELECT n, ARRAY[chr(97 + n % 6), chr(97 + n / 6 % 6), chr(97 + n / 36)] AS steps, n % 7 * interval '1 day' AS within FROM generate_series(0, 107) AS n;
+CREATE TABLE answers AS SELECT n, crm_funnel(steps, step, at, within ORDER BY at) AS reached FROM many JOIN log ON case_id % 108 = n GROUP BY n;
+SELECT set_eq('SELECT n, crm_funnel(steps, step, at, within) FROM many JOIN log ON case_id % 108 = n GROUP BY n', 'TABLE answers', 'a question for each group, workers share the rows');
+SET LOCAL max_parallel_workers_per_gather = 0;
+SELECT set_eq('SELECT n, crm_funnel(steps, step, at, within) FROM many JOIN log ON case_id % 108 = n GROUP BY n', 'TABLE answers', 'in one process');
+-- What has no group any more, takes no memory: of two questions that take turns, and of a hundred.
+SET LOCAL enable_hashagg = off;
+SELECT is((SELECT count(f) FROM (SELECT c, crm_funnel(steps, 'a', now(), '1 hour') AS f FROM generate_series(1, 20000) AS c JOIN many ON n < 2 GROUP BY c, n) AS x)
+    || ' groups, ' || ((SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name IN ('ExecutorState', 'ExprContext')) > 4000000), '40000 groups, false', 'two questions in turns take the memory of two');
+SELECT is((SELECT count(f) FROM (SELECT c, crm_funnel(steps, 'a', now(), '1 hour') AS f FROM generate_series(1, 200) AS c CROSS JOIN many GROUP BY c, n) AS x)
+    || ' groups, ' || ((SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name IN ('ExecutorState', 'ExprContext')) > 4000000), '21600 groups, false', 'a hundred take no more');
 
 SELECT * FROM finish();
 ROLLBACK;

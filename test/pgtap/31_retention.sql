@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 \set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(34);
+SELECT plan(35);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 
@@ -71,6 +71,12 @@ SELECT matches(pg_temp.plan($$SELECT customer_id, crm_retention(day, 'week') FRO
 SELECT bag_eq($$SELECT customer_id, crm_retention(day, 'week') FROM activity GROUP BY 1 HAVING count(day) > 0$$, $$SELECT * FROM pg_temp.expected('week')$$, 'and come to the same');
 SELECT bag_eq($$SELECT customer_id, crm_retention(day, 'month') FROM activity GROUP BY 1 HAVING count(day) > 0$$, $$SELECT * FROM pg_temp.expected('month')$$, 'for other units too');
 SELECT is((SELECT crm_retention(day, 'day') FROM activity), (SELECT array_agg(DISTINCT day - first ORDER BY day - first) FROM activity, (SELECT min(day) AS first FROM activity) AS f WHERE day IS NOT NULL), 'all as one group');
+
+-- What has no group any more, takes no memory.
+SET LOCAL max_parallel_workers_per_gather = 0;
+SET LOCAL enable_hashagg = off;
+SELECT is((SELECT count(r) FROM (SELECT c, crm_retention(day, unit) AS r FROM generate_series(1, 20000) AS c, unnest('{2000-01-01,2026-01-01}'::date[]) AS day, unnest('{week,month}'::text[]) AS unit GROUP BY c, unit) AS x)
+    || ' groups, ' || ((SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name IN ('ExecutorState', 'ExprContext')) > 4000000), '40000 groups, false', 'thousands of groups take the memory of one');
 
 SELECT * FROM finish();
 ROLLBACK;

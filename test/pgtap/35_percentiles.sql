@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 \set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(25);
+SELECT plan(26);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 
@@ -52,6 +52,12 @@ ALTER TABLE stays SET (parallel_workers = 3);
 SELECT matches(pg_temp.plan($$SELECT g, crm_percentiles(dwell, '{0.5}') FROM stays GROUP BY g$$), 'Partial (Hash|Group)?Aggregate', 'workers share the rows');
 SELECT is_empty($$SELECT * FROM expected JOIN (SELECT g, crm_percentiles(dwell, '{0,0.01,0.25,0.5,0.731,0.9,0.99,1}') AS q FROM stays GROUP BY g) AS s USING (g) WHERE pg_temp.far(p, q)$$, 'and come to the same');
 SELECT is((SELECT pg_temp.far(crm_percentiles(dwell, '{0.5,0.9}'), percentile_cont('{0.5,0.9}'::float8[]) WITHIN GROUP (ORDER BY dwell)) FROM stays), false, 'all as one group');
+
+-- What has no group any more, takes no memory.
+SET LOCAL max_parallel_workers_per_gather = 0;
+SET LOCAL enable_hashagg = off;
+SELECT is((SELECT count(p) FROM (SELECT c, crm_percentiles(d * interval '1 h', fractions::float8[]) AS p FROM generate_series(1, 20000) AS c, generate_series(1, 4) AS d, unnest('{"{0.5}","{0.1,0.9}"}'::text[]) AS fractions GROUP BY c, fractions) AS x)
+    || ' groups, ' || ((SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name IN ('ExecutorState', 'ExprContext')) > 4000000), '40000 groups, false', 'thousands of groups take the memory of one');
 
 SELECT * FROM finish();
 ROLLBACK;
