@@ -72,11 +72,14 @@ public class Catalog {
                         rows.getObject("at", OffsetDateTime.class).toInstant());
                 }
             }
-            try (Statement statement = connection.createStatement()) {
-                statement.executeUpdate("UPDATE crm.orders SET owner = 'Eve'");
-            } catch (SQLException refused) {
-                say("refused", refused.getSQLState());
-            }
+            for (String write : new String[] {"UPDATE crm.orders SET owner = 'Eve'",
+                    "INSERT INTO crm.customers (name) VALUES ('Eve')", "DELETE FROM crm.activities"})
+                try (Statement statement = connection.createStatement()) {
+                    statement.executeUpdate(write);
+                    say("done", write);
+                } catch (SQLException refused) {
+                    say("refused", write.split(" ")[0], refused.getSQLState());
+                }
         }
         out.flush();
     }

@@ -6,9 +6,18 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+# make test has installed it: there, this is a failure
+sub missing
+{
+	my ($what) = @_;
+	plan skip_all => $what if !$ENV{CRM_NO_SKIP};
+	fail($what);
+	done_testing();
+	exit 1;
+}
 my $jar = '/usr/share/java/postgresql.jar';
-plan skip_all => "$jar is not there (libpostgresql-jdbc-java)" if !-e $jar;
-plan skip_all => 'java with its compiler is not there (default-jdk-headless)' if system('java --list-modules 2>/dev/null | grep -q jdk.compiler') != 0;
+missing("$jar is not there (libpostgresql-jdbc-java)") if !-e $jar;
+missing('java with its compiler is not there (default-jdk-headless)') if system('java --list-modules 2>/dev/null | grep -q jdk.compiler') != 0;
 
 my $node = PostgreSQL::Test::Cluster->new('jdbc');
 $node->init;
@@ -54,6 +63,6 @@ is(all_of('rows'), join("\n", sort map { "$_\t" . $node->safe_psql('shop', "SELE
 is_deeply($said{sale}, [ "王小明\t2026-02-28\t0.125\t0.01\t2\ttrue\t9000000000\t2026-02-28T13:00:00.123456Z",
 	"王小明\t2026-02-28\t3.000\t999999999.99\t2\ttrue\t9000000000\t2026-02-28T13:00:00.123456Z",
 	"José García\t2024-02-29\t1.500\t14.85\t2\tfalse\t9000000001\t2024-02-29T12:30:00Z" ], 'numbers, dates and texts are as they were entered');
-is(all_of('refused'), '42501', 'who may read may not write');
+is(all_of('refused'), "DELETE\t42501\nINSERT\t42501\nUPDATE\t42501", 'who may read may not write');
 
 done_testing();
