@@ -2,8 +2,9 @@
 --
 --     psql -d shop -X -q -v mermaid=/path/to/mermaid.min.js -f examples/dashboard/dashboard.sql -o dashboard.html
 --
--- Whatever the views of crm show: the last 13 months with orders. Mermaid (npm install mermaid, dist/mermaid.min.js) draws
--- the sales process; without it the process is there as text. All figures are of one moment, and nothing is left in the database.
+-- Whatever the views of crm show: the last 13 months with orders. (The currency and the picture of the process are in no view,
+-- but in crm.settings and crm.workflows.) Mermaid (npm install mermaid, dist/mermaid.min.js) draws the sales process; without it
+-- the process is there as text. All figures are of one moment, and nothing is left in the database.
 
 \set ON_ERROR_STOP on
 \pset format unaligned
@@ -31,8 +32,8 @@ CREATE FUNCTION pg_temp.bar(name text, share numeric, shown text, more text DEFA
 
 -- The months, the process that most orders follow, and the currency.
 SELECT coalesce(min(m.month), 'infinity') AS first_month, coalesce(max(m.month), 'infinity') AS last_month,
-       (SELECT max(placed_on) FROM crm.orders) AS last_day,
-       coalesce((SELECT max(placed_on) < (date_trunc('month', max(placed_on)) + interval '1 month - 1 day') FROM crm.orders), false) AS month_goes_on,
+       (SELECT max(day) FROM crm.orders_by_status) AS last_day,
+       coalesce((SELECT max(day) < (date_trunc('month', max(day)) + interval '1 month - 1 day') FROM crm.orders_by_status), false) AS month_goes_on,
        count(*) > 0 AS has_orders
 FROM (SELECT DISTINCT month FROM crm.kpis WHERE orders_placed > 0 ORDER BY month DESC LIMIT 13) AS m \gset
 SELECT pg_temp.html(currency) AS currency FROM crm.settings \gset
@@ -224,9 +225,9 @@ SELECT '<header><h1>Sales</h1><p class="none">There are no orders yet.</p></head
 \endif
 
 SELECT format('<section class="wide" id="process"><h2>The process “%s”</h2><p>Where the orders stand, and how they may go on</p><ul class="states">', pg_temp.html(:'workflow'));
-SELECT format('<li>%s <b class="n">%s</b></li>', pg_temp.html(w.label), to_char(count(o.id), 'FM999,999,990'))
+SELECT format('<li>%s <b class="n">%s</b></li>', pg_temp.html(w.label), to_char(coalesce(sum(o.orders), 0), 'FM999,999,990'))
 FROM crm.workflow_states AS w
-LEFT JOIN crm.orders AS o ON o.workflow = w.workflow AND o.status = w.status
+LEFT JOIN crm.orders_by_status AS o ON o.workflow = w.workflow AND o.status = w.status
 WHERE w.workflow = :'workflow'
 GROUP BY w.stage_no, w.label ORDER BY w.stage_no;
 SELECT '</ul><pre class="mermaid">' || pg_temp.html(definition::text)

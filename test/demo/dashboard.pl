@@ -111,6 +111,7 @@ my ($same, $figures) = page_of(q(
 \i examples/shop/walk.sql
 \qecho == figures
 SELECT json_build_object(
+	'views', (SELECT json_agg(relname) FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'v'),
 	'months', (SELECT count(*) FROM crm.kpis), 'best_month', (SELECT to_char(max(revenue), 'FM999,990.00') FROM crm.kpis),
 	'orders', (SELECT to_char(count(*), 'FM999,990') FROM crm.orders), 'sales', (SELECT to_char(sum(orders), 'FM999,990') FROM crm.kpis),
 	'completed', (SELECT to_char(sum(orders), 'FM999,990') FROM crm.order_funnel WHERE status = 'completed'),
@@ -122,6 +123,9 @@ SELECT json_build_object(
 ), 1);
 ok($page eq $same, 'two runs write the same page');
 my $known = JSON::PP->new->decode($figures);
+my %tables = map { $_ => 1 } slurp('examples/dashboard/dashboard.sql') =~ /\b(?:FROM|JOIN) crm\.(\w+)/g;
+delete @tables{ @{ $known->{views} } };
+is_deeply([ sort keys %tables ], [qw(settings workflows)], 'it asks views, and two tables for what is in none');
 
 my $wide = look_at($page, 1200, 'light');
 is_deeply($wide->{faults}, [], 'no error, and nothing from outside');
