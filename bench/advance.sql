@@ -46,9 +46,9 @@ BEGIN
     END IF;
     moment := clock_timestamp();
     UPDATE plpgsql.orders SET status = target, version = version + 1, status_since = moment WHERE id = o.id;
-    INSERT INTO plpgsql.order_events (order_id, seq, at, event, from_status, to_status, dwell, actor, role, note)
+    INSERT INTO plpgsql.order_events (order_id, seq, at, event, from_status, to_status, dwell, actor, role, workflow, note)
     VALUES (o.id, o.version + 1, moment, advance_order.event, o.status, target, moment - o.status_since,
-            coalesce(nullif(current_setting('crm.actor', true), ''), current_user), current_user, advance_order.note);
+            coalesce(nullif(current_setting('crm.actor', true), ''), current_user), current_user, o.workflow, advance_order.note);
     RETURN target;
 END $$;
 

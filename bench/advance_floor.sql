@@ -1,7 +1,7 @@
 \set id random(1, 100000)
 WITH step AS (
     UPDATE floor.orders SET status = 'b', version = version + 1, status_since = clock_timestamp()
-    WHERE id = :id RETURNING id, version, status_since
+    WHERE id = :id RETURNING id, version, status_since, workflow
 )
-INSERT INTO floor.order_events (order_id, seq, at, event, from_status, to_status, dwell, actor, role)
-SELECT id, version, status_since, 'go', 'a', 'b', interval '1 day', current_user, current_user FROM step;
+INSERT INTO floor.order_events (order_id, seq, at, event, from_status, to_status, dwell, actor, role, workflow)
+SELECT id, version, status_since, 'go', 'a', 'b', interval '1 day', current_user, current_user, workflow FROM step;

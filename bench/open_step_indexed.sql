@@ -1,7 +1,7 @@
 \set n random(1, 50000)
 WITH step AS (
     UPDATE indexed.orders SET status = CASE status WHEN 'pending' THEN 'submitted' ELSE 'pending' END, version = version + 1, status_since = clock_timestamp()
-    WHERE id = (SELECT id FROM picked WHERE n = :n) RETURNING id, version, status_since
+    WHERE id = (SELECT id FROM picked WHERE n = :n) RETURNING id, version, status_since, workflow
 )
-INSERT INTO indexed.order_events (order_id, seq, at, event, from_status, to_status, dwell, actor, role)
-SELECT id, version, status_since, 'go', 'pending', 'submitted', interval '1 day', current_user, current_user FROM step;
+INSERT INTO indexed.order_events (order_id, seq, at, event, from_status, to_status, dwell, actor, role, workflow)
+SELECT id, version, status_since, 'go', 'pending', 'submitted', interval '1 day', current_user, current_user, workflow FROM step;

@@ -225,7 +225,8 @@ BEGIN
             ('note',        'text',                 'Note given with the step'),
             ('request_key', 'text',                 'Key that the client gave the request; the same request is not done twice'),
             ('forced',      'boolean NOT NULL DEFAULT false', 'Whether the row got this status past its workflow'),
-            ('workflow_version', 'integer',         'Version of the workflow (crm.workflow_versions) under which the step was taken')
+            ('workflow',    CASE WHEN is_new THEN 'text NOT NULL' ELSE 'text' END, 'Workflow under which the step was taken'),
+            ('workflow_version', 'integer',         'Version of that workflow (crm.workflow_versions) under which the step was taken')
         ) AS c (name, definition, description)
         WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = events AND a.attname = c.name AND NOT a.attisdropped AND NOT is_new)
     LOOP
@@ -255,14 +256,14 @@ BEGIN
                         WHERE e.%I = t.%I AND e.seq = t.version AND e.to_status <> t.%I',
                        table_name, events, event_key, key.attname, status_column) USING moment;
     END IF;
-    EXECUTE format('INSERT INTO %1$s (%2$I, seq, at, event, from_status, to_status, dwell, actor, role, forced, workflow_version)
+    EXECUTE format('INSERT INTO %1$s (%2$I, seq, at, event, from_status, to_status, dwell, actor, role, forced, workflow, workflow_version)
                     SELECT t.%3$I, t.version, t.status_since, CASE WHEN t.version = 1 AND t.%4$I = $1 THEN ''create'' ELSE ''import'' END,
                            e.to_status, t.%4$I, t.status_since - e.at, coalesce(nullif(current_setting(''crm.actor'', true), ''''), $2), $2,
-                           e.to_status IS NOT NULL, $3
+                           e.to_status IS NOT NULL, $4, $3
                     FROM %5$s t LEFT JOIN %1$s e ON e.%2$I = t.%3$I AND e.seq = t.version - 1
                     WHERE NOT EXISTS (SELECT FROM %1$s x WHERE x.%2$I = t.%3$I AND x.seq = t.version)',
                    events, event_key, key.attname, status_column, table_name)
-    USING initial, coalesce(nullif(current_setting('role'), 'none'), session_user), workflow_version;
+    USING initial, coalesce(nullif(current_setting('role'), 'none'), session_user), workflow_version, workflow;
 
     -- From here on the door is shut.
     EXECUTE format('ALTER TABLE %s ALTER COLUMN %2$I SET NOT NULL, ALTER COLUMN %2$I DROP DEFAULT,

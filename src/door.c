@@ -8,6 +8,7 @@
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
@@ -123,7 +124,7 @@ needs_checks(Relation rel, const Door *door)
 {
 	TupleConstr *constraints = RelationGetDescr(rel)->constr;
 	AttrNumber	changed[] = {door->status, door->status_since, door->version, door->status_until,
-	door->open_status, InvalidAttrNumber /* the whole row */ };
+	door->open_status, door->booked_at, InvalidAttrNumber /* the whole row */ };
 
 	if (constraints == NULL)
 		return false;
@@ -221,6 +222,7 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 		[HISTORY_NOTE] = {"note", TEXTOID},
 		[HISTORY_REQUEST_KEY] = {"request_key", TEXTOID},
 		[HISTORY_FORCED] = {"forced", BOOLOID},
+		[HISTORY_WORKFLOW] = {"workflow", TEXTOID},
 		[HISTORY_WORKFLOW_VERSION] = {"workflow_version", INT4OID},
 		[HISTORY_REQUEST_HASH] = {"request_hash", INT8OID},
 	};
@@ -364,6 +366,9 @@ build_door(Door *door, Relation rel)
 	door->version = crm_column(rel, "version", INT4OID);
 	door->status_until = optional_column(rel, "status_until", TIMESTAMPTZOID);
 	door->open_status = optional_column(rel, "open_status", TEXTOID);
+	/* in other tables it may be anybody's, of a hotel for example */
+	door->booked_at = get_rel_namespace(door->root_relid) != get_namespace_oid(CRM_SCHEMA, true) ?
+		InvalidAttrNumber : optional_column(rel, "booked_at", TIMESTAMPTZOID);
 	door->key = primary_key_column(rel, &ncolumns);
 	if (ncolumns != 1)
 		ereport(ERROR,
@@ -529,9 +534,8 @@ crm_step_for(const Door *door, Datum key)
 	return crm_same_key(door, step->key, key) ? step : NULL;
 }
 
-/* The name of the workflow that a row follows */
-static text *
-row_workflow_name(const Door *door, Relation rel, TupleTableSlot *row)
+text *
+crm_row_workflow_text(const Door *door, Relation rel, TupleTableSlot *row)
 {
 	bool		isnull;
 	Datum		value;
@@ -550,19 +554,19 @@ row_workflow_name(const Door *door, Relation rel, TupleTableSlot *row)
 const Workflow *
 crm_row_workflow_if_any(const Door *door, Relation rel, TupleTableSlot *row)
 {
-	return crm_workflow_find(row_workflow_name(door, rel, row), NULL);
+	return crm_workflow_find(crm_row_workflow_text(door, rel, row), NULL);
 }
 
 const Workflow *
 crm_row_workflow(const Door *door, Relation rel, TupleTableSlot *row, int32 *version)
 {
-	return crm_workflow_get(row_workflow_name(door, rel, row), version);
+	return crm_workflow_get(crm_row_workflow_text(door, rel, row), version);
 }
 
 char *
 crm_row_workflow_name(const Door *door, Relation rel, TupleTableSlot *row)
 {
-	return text_to_cstring(row_workflow_name(door, rel, row));
+	return text_to_cstring(crm_row_workflow_text(door, rel, row));
 }
 
 Datum
@@ -612,8 +616,8 @@ crm_check_workflow_change(const Door *door, Relation rel, TupleTableSlot *old,
 
 	if (!door->by_column)
 		return;
-	from = row_workflow_name(door, rel, old);
-	to = row_workflow_name(door, rel, new);
+	from = crm_row_workflow_text(door, rel, old);
+	to = crm_row_workflow_text(door, rel, new);
 	if (crm_same_text(from, to))
 		return;
 	if (!crm_owns_table(door))

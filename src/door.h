@@ -29,6 +29,7 @@ typedef enum HistoryColumn
 	HISTORY_NOTE,
 	HISTORY_REQUEST_KEY,		/* from here on: 0 if the event table has none */
 	HISTORY_FORCED,
+	HISTORY_WORKFLOW,
 	HISTORY_WORKFLOW_VERSION,
 	HISTORY_REQUEST_HASH,
 	HISTORY_NCOLUMNS
@@ -56,6 +57,7 @@ typedef struct Door
 	AttrNumber	workflow;		/* if by_column */
 	AttrNumber	status_until;	/* 0 if there is none, see state_columns.h */
 	AttrNumber	open_status;
+	AttrNumber	booked_at;		/* only tables of ours have it */
 	Oid			key_index;		/* of the primary key */
 	Oid			key_type;
 	Oid			key_collation;
@@ -175,6 +177,7 @@ extern void crm_check_workflow_change(const Door *door, Relation rel, TupleTable
 extern const Workflow *crm_row_workflow(const Door *door, Relation rel, TupleTableSlot *row,
 										int32 *version);
 extern const Workflow *crm_row_workflow_if_any(const Door *door, Relation rel, TupleTableSlot *row);
+extern text *crm_row_workflow_text(const Door *door, Relation rel, TupleTableSlot *row);
 extern char *crm_row_workflow_name(const Door *door, Relation rel, TupleTableSlot *row);
 
 /* Number of a row's status in its workflow; an error if it has no such state */

@@ -28,9 +28,9 @@ PG_FUNCTION_INFO_V1(crm_enforce_workflow);
 
 /*
  * What the trigger changes in a row: at most status, version, status_since,
- * status_until and open_status.
+ * status_until, open_status and booked_at.
  */
-#define MAX_CHANGES 5
+#define MAX_CHANGES 6
 
 typedef struct Changes
 {
@@ -66,13 +66,14 @@ refuse_edit(const Door *door, Relation rel, Datum key, const char *column)
 			 errhint("Leave the column out of the statement.")));
 }
 
+/* Of a column that an import says */
 static void
-check_no_infinity(TimestampTz at)
+check_no_infinity(TimestampTz at, const char *column)
 {
 	if (TIMESTAMP_NOT_FINITE(at))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("column \"status_since\" cannot be infinite"),
+				 errmsg("column \"%s\" cannot be infinite", column),
 				 errhint("Leave the column out of the statement.")));
 }
 
@@ -90,7 +91,7 @@ static void
 refuse_edits_of_state_columns(const Door *door, Relation rel, Datum key, TupleTableSlot *old,
 							  TupleTableSlot *new)
 {
-	AttrNumber	columns[] = {door->status_until, door->open_status};
+	AttrNumber	columns[] = {door->status_until, door->open_status, door->booked_at};
 
 	for (int i = 0; i < lengthof(columns); i++)
 	{
@@ -139,6 +140,15 @@ keep_state_columns(const Door *door, Relation rel, TupleTableSlot *old, TupleTab
 		if (old == NULL || !is_same(rel, door->open_status, was, isnull, open, !columns.is_open))
 			change_to(changes, door->open_status, open, !columns.is_open);
 	}
+	if (door->booked_at != InvalidAttrNumber)
+	{
+		was = slot_getattr(new, door->booked_at, &isnull);
+		/* it stays; of a new row, an import may know better than the status tells */
+		if (old == NULL && !isnull && crm_owns_table(door))
+			check_no_infinity(DatumGetTimestampTz(was), "booked_at");
+		else if (old == NULL || (isnull && columns.is_booked))
+			change_to(changes, door->booked_at, TimestampTzGetDatum(since), !columns.is_booked);
+	}
 }
 
 /*
@@ -167,7 +177,7 @@ enforce_insert(const Door *door, Relation rel, TupleTableSlot *new, Changes *cha
 	since = slot_getattr(new, door->status_since, &isnull);
 	given = !isnull && crm_owns_table(door);
 	if (given)
-		check_no_infinity(DatumGetTimestampTz(since));
+		check_no_infinity(DatumGetTimestampTz(since), "status_since");
 	else
 	{
 		since = TimestampTzGetDatum(GetCurrentTimestamp());

@@ -110,6 +110,7 @@ fill(TupleTableSlot *slot, const Door *door, Relation history, EState *estate,
 	put(slot, door, HISTORY_NOTE, PointerGetDatum(row->note), row->note == NULL);
 	put(slot, door, HISTORY_REQUEST_KEY, PointerGetDatum(row->request_key), row->request_key == NULL);
 	put(slot, door, HISTORY_FORCED, BoolGetDatum(row->forced), false);
+	put(slot, door, HISTORY_WORKFLOW, PointerGetDatum(row->workflow), false);
 	put(slot, door, HISTORY_WORKFLOW_VERSION, Int32GetDatum(row->workflow_version), false);
 	put(slot, door, HISTORY_REQUEST_HASH, Int64GetDatum(row->request_hash), !row->has_request_hash);
 	ExecStoreVirtualTuple(slot);

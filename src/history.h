@@ -26,6 +26,7 @@ typedef struct HistoryRow
 	text	   *note;			/* NULL if none */
 	text	   *request_key;	/* NULL if none */
 	bool		forced;
+	text	   *workflow;		/* under which it was taken */
 	int32		workflow_version;
 	bool		has_request_hash;
 	int64		request_hash;	/* of a request that places an order */

@@ -167,6 +167,7 @@ crm_record_event(PG_FUNCTION_ARGS)
 	row.seq = DatumGetInt32(crm_get_not_null(rel, new, door->version));
 	row.at = DatumGetTimestampTz(crm_get_not_null(rel, new, door->status_since));
 	row.to = DatumGetTextPP(crm_get_not_null(rel, new, door->status));
+	row.workflow = crm_row_workflow_text(door, rel, new);
 	step = is_insert ? NULL : crm_step_for(door, row.key);
 	if (step != NULL && step->to_capture)
 	{

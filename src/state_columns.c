@@ -26,13 +26,21 @@
 PG_FUNCTION_INFO_V1(crm_refresh_state_columns);
 
 #define OPEN_CLASS "open"
+#define BOOKED_CLASS "booked"
 
 static bool
-is_open(const Workflow *w, int state)
+is_in_class(const Workflow *w, const char *name, int state)
 {
-	const WfClass *open = crm_workflow_find_class(w, OPEN_CLASS);
+	const WfClass *class = crm_workflow_find_class(w, name);
 
-	return open != NULL && crm_workflow_in_class(w, open, state);
+	return class != NULL && crm_workflow_in_class(w, class, state);
+}
+
+static bool
+has_state_columns(const Door *door)
+{
+	return door->status_until != InvalidAttrNumber || door->open_status != InvalidAttrNumber ||
+		door->booked_at != InvalidAttrNumber;
 }
 
 void
@@ -43,13 +51,14 @@ crm_state_columns(const Door *door, Relation rel, TupleTableSlot *row, const cha
 	int			state;
 
 	memset(columns, 0, sizeof(*columns));
-	if (door->status_until == InvalidAttrNumber && door->open_status == InvalidAttrNumber)
+	if (!has_state_columns(door))
 		return;
 	w = crm_row_workflow_if_any(door, rel, row);
 	state = w == NULL ? -1 : crm_workflow_find_state(w, status, len);
 	if (state < 0)
 		return;
-	columns->is_open = is_open(w, state);
+	columns->is_open = is_in_class(w, OPEN_CLASS, state);
+	columns->is_booked = is_in_class(w, BOOKED_CLASS, state);
 	columns->has_until = crm_next_deadline(w, state, since, DT_NOBEGIN, &columns->until);
 	if (columns->has_until && columns->until <= moment)
 	{
@@ -71,8 +80,10 @@ describe_state(const Workflow *w, int state)
 	{
 		const WfExit *exits = WF_EXITS(w) + WF_STATES(w)[state].first_exit;
 
-		if (is_open(w, state))
+		if (is_in_class(w, OPEN_CLASS, state))
 			appendStringInfoString(&out, OPEN_CLASS ";");
+		if (is_in_class(w, BOOKED_CLASS, state))
+			appendStringInfoString(&out, BOOKED_CLASS ";");
 		for (int i = 0; i < WF_STATES(w)[state].nexits; i++)
 			if (WF_IS_TIMER(&WF_EVENTS(w)[exits[i].event]))
 				appendStringInfo(&out, "%s;", WF_EVENT_NAME(w, exits[i].event));
@@ -192,7 +203,7 @@ refresh_table(Relation rel, const char *workflow, List *states)
 	const Door *door = crm_door_get(rel);
 	CrmCaller	caller;
 
-	if (door->status_until == InvalidAttrNumber && door->open_status == InvalidAttrNumber)
+	if (!has_state_columns(door))
 		return;
 	crm_become_owner(rel, &caller);
 	update_rows(rel, door, workflow, states);
@@ -203,11 +214,11 @@ refresh_table(Relation rel, const char *workflow, List *states)
  * crm_refresh_state_columns() returns trigger
  *
  * AFTER UPDATE row trigger of crm.workflows: where the new definition has other
- * timers, or other states of class open, the rows in these states get their
- * status_until and open_status anew, with the rights of the owner of their table. If
- * it is the first timers that the workflow gets, a WARNING names the tables that lack
- * status_until. Errors: 39P01 if not called as such a trigger, 40001 in a REPEATABLE
- * READ transaction that does not see all of the rows.
+ * timers, or other states of class open or booked, the rows in these states get their
+ * status_until and open_status anew, and booked_at if they have none, with the rights
+ * of the owner of their table. If it is the first timers that the workflow gets, a
+ * WARNING names the tables that lack status_until. Errors: 39P01 if not called as such
+ * a trigger, 40001 in a REPEATABLE READ transaction that does not see all of the rows.
  */
 Datum
 crm_refresh_state_columns(PG_FUNCTION_ARGS)

@@ -2,7 +2,8 @@
  * state_columns.h
  *		What a row shows of its state beside the status, so that an index finds it:
  *		status_until, when the next timer comes, and open_status, the status while
- *		it is one of class open.
+ *		it is one of class open. And booked_at, when it first was one of class booked,
+ *		which stays, whatever becomes of the row and of the workflow.
  *
  * A table has these columns or not. They change with few of the steps; an index
  * on the status itself would make every step a new entry in every index.
@@ -23,6 +24,7 @@ typedef struct CrmStateColumns
 	bool		has_until;
 	TimestampTz until;
 	bool		is_open;
+	bool		is_booked;
 } CrmStateColumns;
 
 /*

@@ -121,6 +121,7 @@ CREATE TABLE crm.opportunity_events (
     note            text,
     request_key     text,
     forced          boolean     NOT NULL DEFAULT false,
+    workflow        text        NOT NULL,
     workflow_version integer,
     CONSTRAINT opportunity_events_are_numbered              PRIMARY KEY (opportunity_id, seq),
     CONSTRAINT opportunity_events_belong_to_an_opportunity  FOREIGN KEY (opportunity_id) REFERENCES crm.opportunities (id)
@@ -141,7 +142,8 @@ COMMENT ON COLUMN crm.opportunity_events.role           IS 'Database role that d
 COMMENT ON COLUMN crm.opportunity_events.note           IS 'Note given with the step';
 COMMENT ON COLUMN crm.opportunity_events.request_key    IS 'Key that the client gave the request; the same request is not done twice';
 COMMENT ON COLUMN crm.opportunity_events.forced         IS 'Whether the owner gave the opportunity this status past its workflow';
-COMMENT ON COLUMN crm.opportunity_events.workflow_version IS 'Version of the workflow (workflow_versions) under which the step was taken';
+COMMENT ON COLUMN crm.opportunity_events.workflow       IS 'Process under which the step was taken';
+COMMENT ON COLUMN crm.opportunity_events.workflow_version IS 'Version of that process (workflow_versions) under which the step was taken';
 COMMENT ON INDEX  crm.opportunity_events_by_request_key IS 'Finds a request that comes again; no key is used twice';
 COMMENT ON CONSTRAINT opportunity_events_are_numbered             ON crm.opportunity_events IS 'Each step of an opportunity has a number of its own';
 COMMENT ON CONSTRAINT opportunity_events_belong_to_an_opportunity ON crm.opportunity_events IS 'A step belongs to an opportunity that exists; one with a history is not deleted';

@@ -13,6 +13,7 @@ CREATE TABLE crm.order_events (
     note         text,
     request_key  text,
     forced       boolean     NOT NULL DEFAULT false,
+    workflow     text        NOT NULL,
     workflow_version integer,
     request_hash bigint,
     CONSTRAINT order_events_are_numbered        PRIMARY KEY (order_id, seq),
@@ -34,7 +35,8 @@ COMMENT ON COLUMN crm.order_events.role        IS 'Database role that did it';
 COMMENT ON COLUMN crm.order_events.note        IS 'Note given with the step';
 COMMENT ON COLUMN crm.order_events.request_key IS 'Key that the client gave the request; the same request is not done twice';
 COMMENT ON COLUMN crm.order_events.forced      IS 'Whether the owner gave the order this status past its workflow';
-COMMENT ON COLUMN crm.order_events.workflow_version IS 'Version of the workflow (workflow_versions) under which the step was taken';
+COMMENT ON COLUMN crm.order_events.workflow    IS 'Sales process under which the step was taken; an order may be moved to another one';
+COMMENT ON COLUMN crm.order_events.workflow_version IS 'Version of that process (workflow_versions) under which the step was taken';
 COMMENT ON COLUMN crm.order_events.request_hash IS 'Fingerprint of what a request with a key asked to place; another content under the same key is refused';
 COMMENT ON INDEX  crm.order_events_by_request_key IS 'Finds a request that comes again; no key is used twice';
 COMMENT ON CONSTRAINT order_events_are_numbered       ON crm.order_events IS 'Each step of an order has a number of its own';

@@ -10,6 +10,7 @@ CREATE TABLE crm.orders (
     version       integer     NOT NULL DEFAULT 1,
     status_until  timestamptz,
     open_status   text,
+    booked_at     timestamptz,
     currency      text        NOT NULL,
     exchange_rate numeric     NOT NULL,
     owner         text,
@@ -69,6 +70,7 @@ COMMENT ON COLUMN crm.orders.status_since IS 'When the order reached this status
 COMMENT ON COLUMN crm.orders.version      IS 'Number of steps taken, creation included; kept by the database';
 COMMENT ON COLUMN crm.orders.status_until IS 'When the status ends by itself if nobody acts; kept by the database';
 COMMENT ON COLUMN crm.orders.open_status  IS 'The status while it is one of class open, else empty; kept by the database, for lists of open orders';
+COMMENT ON COLUMN crm.orders.booked_at    IS 'When the order first reached a status of class booked, whatever became of it and of its process; kept by the database';
 COMMENT ON COLUMN crm.orders.currency     IS 'Currency of the order (ISO 4217 code)';
 COMMENT ON COLUMN crm.orders.exchange_rate IS 'What one unit of the currency was worth in the reporting currency (settings.currency) when the order was placed';
 COMMENT ON COLUMN crm.orders.owner        IS 'Salesperson who looks after the order';

@@ -236,7 +236,7 @@ DELETE FROM crm.order_events WHERE order_id = 300;
 SET LOCAL ROLE crm_test_owner;
 SELECT lives_ok($$UPDATE crm.order_events SET note = 'corrected' WHERE order_id = 1 AND seq = 1$$, 'the owner may change history');
 SELECT is((SELECT note FROM crm.order_events WHERE order_id = 1 AND seq = 1), 'corrected', 'and it is changed');
-SELECT lives_ok($$INSERT INTO crm.order_events (order_id, seq, at, event, to_status, actor, role) VALUES (10, 99, now(), 'x', 'x', 'x', 'x')$$, 'add to it');
+SELECT lives_ok($$INSERT INTO crm.order_events (order_id, seq, at, event, to_status, actor, role, workflow) VALUES (10, 99, now(), 'x', 'x', 'x', 'x', 'x')$$, 'add to it');
 SELECT lives_ok($$DELETE FROM crm.order_events WHERE order_id = 10$$, 'and delete it');
 SELECT lives_ok($$DELETE FROM crm.orders WHERE id = 10$$, 'then the order too');
 

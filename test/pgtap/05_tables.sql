@@ -180,7 +180,7 @@ INSERT INTO cases (name, state, statement) VALUES
     ('orders_by_status_are_one', '23505', $$INSERT INTO crm.orders_by_status_cells VALUES ('w', 'x', '2024-01-01', 1, 1, 1), ('w', 'x', '2024-01-01', 1, 1, 1)$$),
     ('steps_by_day_are_one', '23505', $$INSERT INTO crm.steps_by_day_cells VALUES (NULL, 'x', '2024-01-01', 1, 1, 1), (NULL, 'x', '2024-01-01', 1, 1, 1)$$),
     ('order_events_are_numbered', '23505', $$INSERT INTO crm.order_events SELECT * FROM crm.order_events$$),
-    ('order_events_belong_to_an_order', '23503', $$INSERT INTO crm.order_events SELECT 99, seq, at, event, from_status, to_status, dwell, actor, role, note FROM crm.order_events WHERE order_id = 1$$),
+    ('order_events_belong_to_an_order', '23503', $$INSERT INTO crm.order_events SELECT 99, seq, at, event, from_status, to_status, dwell, actor, role, note, NULL, false, workflow FROM crm.order_events WHERE order_id = 1$$),
     ('order_events_belong_to_an_order', '23503', $$DELETE FROM crm.orders WHERE id = 1$$);
 
 CREATE FUNCTION pg_temp.violation(statement text, OUT state text, OUT name name)

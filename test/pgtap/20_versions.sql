@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(82);
+SELECT plan(84);
 
 CREATE FUNCTION pg_temp.said(statement text, OUT state text, OUT message text, OUT detail text, OUT hint text)
 LANGUAGE plpgsql AS $$
@@ -78,11 +78,19 @@ INSERT INTO crm.orders (id, customer_id, workflow, status) VALUES (7, 1, 'w', 'c
 SELECT results_eq($$SELECT order_id, string_agg(event || ' ' || workflow_version, ', ' ORDER BY seq) FROM crm.order_events GROUP BY 1 ORDER BY 1$$,
     $$VALUES (1::bigint, 'create 2, go 2, walk 3'), (2, 'create 2, go 2'), (3, 'create 2, walk 3'), (4, 'create 2, force 3'), (5, 'create 2, walk 3'), (6, 'create 2'), (7, 'import 3')$$,
     'each event tells the version it happened under, whatever made it happen');
+SELECT is_empty($$SELECT * FROM crm.order_events WHERE workflow <> 'w'$$, 'and the process');
+INSERT INTO crm.workflows (name, definition) VALUES ('moved', E'[*] --> b\nb --> done : end\ndone --> [*]');
+INSERT INTO crm.orders (id, customer_id, workflow, status) VALUES (90, 1, 'w', 'b');
+UPDATE crm.orders SET workflow = 'moved' WHERE id = 90;
+SELECT crm_advance_order(90, 'end') AS ignored \gset
+SELECT results_eq($$SELECT event, workflow, workflow_version FROM crm.order_events WHERE order_id = 90 ORDER BY seq$$, $$VALUES ('import', 'w', 3), ('end', 'moved', 1)$$,
+    'of an order that was moved to another one, too');
+ALTER TABLE crm.order_events DROP workflow CASCADE;
 ALTER TABLE crm.order_events DROP workflow_version;
-SELECT is(crm_advance_order(3, 'walk'), 'c', 'an event table without the column will do');
-ALTER TABLE crm.order_events ADD workflow_version integer;
-SELECT is(crm_advance_order(6, 'walk'), 'b', 'and one that has it again');
-SELECT is((SELECT workflow_version FROM crm.order_events WHERE order_id = 6 AND seq = 2), 3, 'tells it');
+SELECT is(crm_advance_order(3, 'walk'), 'c', 'an event table without the columns will do');
+ALTER TABLE crm.order_events ADD workflow text, ADD workflow_version integer;
+SELECT is(crm_advance_order(6, 'walk'), 'b', 'and one that has them again');
+SELECT is((SELECT workflow || ' ' || workflow_version FROM crm.order_events WHERE order_id = 6 AND seq = 2), 'w 3', 'tells it');
 
 -- Rows left behind: 1 c, 2 b, 3 c, 4 d, 5 b, 6 b, 7 c
 SELECT lives_ok($$UPDATE crm.workflows SET definition = E'[*] --> a\na --> b : walk\na --> e : jump\nb --> c : walk\nb --> d : stop\nc --> [*]\nd --> [*]\ne --> [*]' WHERE name = 'w'$$,
