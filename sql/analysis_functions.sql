@@ -56,6 +56,13 @@ CREATE FUNCTION @extschema@.crm_product_affinity(min_support integer)
 COMMENT ON FUNCTION @extschema@.crm_product_affinity(integer) IS
     'The pairs of products that are on so many sales together, both ways, with support, confidence and lift';
 
+CREATE FUNCTION @extschema@.crm_order_ways()
+    RETURNS TABLE (cohort_month date, workflow text, statuses text[], imported text, orders bigint)
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 1000 COST 10000;
+
+COMMENT ON FUNCTION @extschema@.crm_order_ways() IS
+    'How many of the orders placed in a month have been in the same statuses; imported is the one they were imported in';
+
 -- The tables are no part of the extension, so the body is text that is read when it is called.
 CREATE FUNCTION @extschema@.crm_kpis(first_day date, last_day date)
     RETURNS TABLE (days integer, customers bigint, orders bigint, revenue numeric,
@@ -74,12 +81,12 @@ AS $crm_kpis$
            round(k.revenue / nullif(k.orders, 0), 2),
            k.orders_placed,
            round(k.converted::numeric / nullif(k.orders_placed, 0), 4),
-           round(k.refunded / nullif(k.paid, 0), 4),
+           round(coalesce(k.refunded, 0) / k.paid, 4),
            round(k.repeated::numeric / nullif(k.customers, 0), 4)
-    FROM (SELECT nullif(greatest(last_day - first_day + 1, 0), 0) AS days) AS t
+    FROM (SELECT CASE WHEN isfinite(first_day) AND isfinite(last_day) AND first_day <= last_day THEN last_day - first_day + 1 END AS days) AS t
     CROSS JOIN (
-        SELECT count(*) FILTER (WHERE c.orders > 0) AS customers,
-               count(*) FILTER (WHERE c.orders > 1) AS repeated,
+        SELECT count(*) FILTER (WHERE c.bought > 0) AS customers,
+               count(*) FILTER (WHERE c.bought > 1) AS repeated,
                coalesce(sum(c.orders), 0)::bigint AS orders,
                coalesce(sum(c.revenue), 0) AS revenue,
                coalesce(sum(c.orders_placed), 0)::bigint AS orders_placed,
@@ -90,12 +97,10 @@ AS $crm_kpis$
             SELECT count(*) FILTER (WHERE s.is_booked) AS orders,
                    sum(o.reporting_total) FILTER (WHERE s.is_booked) AS revenue,
                    count(*) AS orders_placed,
-                   count(*) FILTER (WHERE s.is_booked OR EXISTS (
-                       SELECT FROM crm.order_events AS e
-                       JOIN crm.workflow_states AS b ON b.workflow = o.workflow AND b.status = e.to_status AND b.is_booked
-                       WHERE e.order_id = o.id)) AS converted,
-                   sum(o.paid * o.exchange_rate) AS paid,
-                   sum(o.refunded * o.exchange_rate) AS refunded
+                   count(*) FILTER (WHERE s.is_booked AND o.line_count > 0) AS bought,
+                   count(o.booked_at) AS converted,
+                   sum(o.paid * o.exchange_rate) FILTER (WHERE o.paid > 0) AS paid,
+                   sum(o.refunded * o.exchange_rate) FILTER (WHERE o.refunded > 0) AS refunded
             FROM crm.orders AS o
             LEFT JOIN crm.workflow_states AS s ON s.workflow = o.workflow AND s.status = o.status
             WHERE o.placed_on BETWEEN first_day AND last_day
@@ -118,12 +123,23 @@ CREATE FUNCTION @extschema@.crm_percentiles_deserialize(bytea, internal) RETURNS
 CREATE FUNCTION @extschema@.crm_percentiles_intervals(internal) RETURNS interval[]
     AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
+CREATE FUNCTION @extschema@.crm_percentiles_mean_first(internal) RETURNS interval[]
+    AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
 CREATE AGGREGATE @extschema@.crm_percentiles(duration interval, fractions double precision[]) (
     SFUNC = @extschema@.crm_percentiles_step, STYPE = internal, FINALFUNC = @extschema@.crm_percentiles_intervals,
     COMBINEFUNC = @extschema@.crm_percentiles_combine, SERIALFUNC = @extschema@.crm_percentiles_serialize,
     DESERIALFUNC = @extschema@.crm_percentiles_deserialize, PARALLEL = SAFE
 );
 
+CREATE AGGREGATE @extschema@.crm_mean_and_percentiles(duration interval, fractions double precision[]) (
+    SFUNC = @extschema@.crm_percentiles_step, STYPE = internal, FINALFUNC = @extschema@.crm_percentiles_mean_first,
+    COMBINEFUNC = @extschema@.crm_percentiles_combine, SERIALFUNC = @extschema@.crm_percentiles_serialize,
+    DESERIALFUNC = @extschema@.crm_percentiles_deserialize, PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE @extschema@.crm_mean_and_percentiles(interval, double precision[]) IS 'The mean of the durations, then for each fraction what crm_percentiles() gives';
+COMMENT ON FUNCTION @extschema@.crm_percentiles_mean_first(internal) IS 'Aggregate result of crm_mean_and_percentiles';
 COMMENT ON AGGREGATE @extschema@.crm_percentiles(interval, double precision[]) IS 'For each fraction the duration that so many do not exceed: 0.5 gives the median';
 COMMENT ON FUNCTION @extschema@.crm_percentiles_step(internal, interval, double precision[]) IS 'Aggregate transition of crm_percentiles: takes a duration';
 COMMENT ON FUNCTION @extschema@.crm_percentiles_combine(internal, internal) IS 'Aggregate state of crm_percentiles: of two workers';

@@ -1,10 +1,12 @@
 /*
  * percentiles.c
- *		Aggregate crm_percentiles: medians and the like of durations.
+ *		Aggregates crm_percentiles and crm_mean_and_percentiles: medians and the like
+ *		of durations.
  *
- * What percentile_cont() answers, without sorting the rows of all groups and then
+ * What percentile_cont() and avg() answer, without sorting the rows of all groups and then
  * the durations of each: they are kept as 8 bytes each, and what stands at a place is
- * found by quickselect. (C. A. R. Hoare, Algorithm 65, 1961.)
+ * found by quickselect (C. A. R. Hoare, Algorithm 65, 1961), around values from
+ * random places, so that no order of the rows makes it slow.
  */
 #include "crm.h"
 
@@ -25,6 +27,7 @@ PG_FUNCTION_INFO_V1(crm_percentiles_combine);
 PG_FUNCTION_INFO_V1(crm_percentiles_serialize);
 PG_FUNCTION_INFO_V1(crm_percentiles_deserialize);
 PG_FUNCTION_INFO_V1(crm_percentiles_intervals);
+PG_FUNCTION_INFO_V1(crm_percentiles_mean_first);
 
 typedef struct Durations
 {
@@ -197,18 +200,29 @@ crm_percentiles_deserialize(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(durations);
 }
 
+/* A number from 0 to n - 1: xorshift (G. Marsaglia, 2003), as good as is needed here */
+static int64
+random_place(uint64 *state, int64 n)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return (int64) (*state % (uint64) n);
+}
+
 /* The value that would stand at place k if they were sorted; all behind it are no smaller. */
 static int64
 select_value(int64 *values, int64 n, int64 k)
 {
 	int64		left = 0;
 	int64		right = n - 1;
+	uint64		state = UINT64CONST(88172645463325252);
 
 	while (left < right)
 	{
-		int64		a = values[left];
-		int64		b = values[left + (right - left) / 2];
-		int64		c = values[right];
+		int64		a = values[left + random_place(&state, right - left + 1)];
+		int64		b = values[left + random_place(&state, right - left + 1)];
+		int64		c = values[left + random_place(&state, right - left + 1)];
 		int64		pivot = a < b ? (b < c ? b : Max(a, c)) : (a < c ? a : Max(b, c));
 		int64		i = left;
 		int64		j = right;
@@ -264,6 +278,61 @@ interval_of(int64 microseconds)
 	return DirectFunctionCall1(interval_justify_hours, IntervalPGetDatum(interval));
 }
 
+/* Their sum may be more than 64 bits hold. */
+static int64
+mean(const Durations *durations)
+{
+	int64		whole = 0;
+	int64		rest = 0;
+
+	for (int64 i = 0; i < durations->n; i++)
+	{
+		whole += durations->values[i] / durations->n;
+		rest += durations->values[i] % durations->n;
+	}
+	return whole + (int64) rint((double) rest / durations->n);
+}
+
+/* The percentiles, as an array of intervals in which some places before them are left empty */
+static Datum *
+percentiles(Durations *durations, int nbefore, bool **nulls_of, int *n)
+{
+	Datum	   *fractions;
+	bool	   *are_null;
+	Datum	   *values;
+	bool	   *nulls;
+
+	deconstruct_array(durations->fractions, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &fractions, &are_null, n);
+	values = palloc0(sizeof(Datum) * (nbefore + *n));
+	nulls = palloc0(sizeof(bool) * (nbefore + *n));
+	for (int i = 0; i < *n; i++)
+	{
+		double		fraction = DatumGetFloat8(fractions[i]);
+
+		nulls[nbefore + i] = are_null[i];
+		if (are_null[i])
+			continue;
+		if (!(fraction >= 0 && fraction <= 1))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("a fraction of percentiles is between 0 and 1, not %g", fraction)));
+		values[nbefore + i] = interval_of(percentile(durations, fraction));
+	}
+	*n += nbefore;
+	*nulls_of = nulls;
+	return values;
+}
+
+static ArrayType *
+interval_array(Datum *values, bool *nulls, int n)
+{
+	int			lower_bound = 1;
+
+	return n == 0 ? construct_empty_array(INTERVALOID) :
+		construct_md_array(values, nulls, 1, &n, &lower_bound, INTERVALOID, sizeof(Interval), false, TYPALIGN_DOUBLE);
+}
+
 /*
  * crm_percentiles_intervals(internal) returns interval[]
  *
@@ -276,32 +345,34 @@ Datum
 crm_percentiles_intervals(PG_FUNCTION_ARGS)
 {
 	Durations  *durations = PG_ARGISNULL(0) ? NULL : (Durations *) PG_GETARG_POINTER(0);
-	Datum	   *fractions;
+	Datum	   *values;
 	bool	   *nulls;
 	int			n;
-	int			dims[1];
-	int			lower_bounds[1] = {1};
 
 	if (durations == NULL)
 		PG_RETURN_NULL();
-	deconstruct_array(durations->fractions, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-					  &fractions, &nulls, &n);
-	if (n == 0)
-		PG_RETURN_ARRAYTYPE_P(construct_empty_array(INTERVALOID));
-	for (int i = 0; i < n; i++)
-	{
-		double		fraction;
+	values = percentiles(durations, 0, &nulls, &n);
+	PG_RETURN_ARRAYTYPE_P(interval_array(values, nulls, n));
+}
 
-		if (nulls[i])
-			continue;
-		fraction = DatumGetFloat8(fractions[i]);
-		if (!(fraction >= 0 && fraction <= 1))
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("a fraction of percentiles is between 0 and 1, not %g", fraction)));
-		fractions[i] = interval_of(percentile(durations, fraction));
-	}
-	dims[0] = n;
-	PG_RETURN_ARRAYTYPE_P(construct_md_array(fractions, nulls, 1, dims, lower_bounds,
-											 INTERVALOID, sizeof(Interval), false, TYPALIGN_DOUBLE));
+/*
+ * crm_percentiles_mean_first(internal) returns interval[]
+ *
+ * Final function of crm_mean_and_percentiles(duration interval, fractions double
+ * precision[]): the mean, then what crm_percentiles() gives. For both avg() would
+ * cost more than all the rest. Errors: as crm_percentiles_intervals.
+ */
+Datum
+crm_percentiles_mean_first(PG_FUNCTION_ARGS)
+{
+	Durations  *durations = PG_ARGISNULL(0) ? NULL : (Durations *) PG_GETARG_POINTER(0);
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	if (durations == NULL)
+		PG_RETURN_NULL();
+	values = percentiles(durations, 1, &nulls, &n);
+	values[0] = interval_of(mean(durations));
+	PG_RETURN_ARRAYTYPE_P(interval_array(values, nulls, n));
 }

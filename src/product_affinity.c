@@ -10,8 +10,6 @@
 #include "crm.h"
 
 #include "catalog/pg_type.h"
-#include "executor/executor.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "lib/qunique.h"
 #include "miscadmin.h"
@@ -19,6 +17,8 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
+
+#include "read_rows.h"
 
 PG_FUNCTION_INFO_V1(crm_product_affinity);
 
@@ -35,7 +35,6 @@ typedef struct Product
 /* Products by their number, and the orders one behind the other */
 typedef struct Sales
 {
-	DestReceiver receiver;		/* takes the rows of the query; must be first */
 	HTAB	   *products;		/* Product */
 
 	int			nproducts;
@@ -112,15 +111,14 @@ product_number(Sales *sales, int64 id)
 	return product->number;
 }
 
-static bool
-receive_row(TupleTableSlot *slot, DestReceiver *self)
+static void
+take_row(TupleTableSlot *slot, void *arg)
 {
-	Sales	   *sales = (Sales *) self;
+	Sales	   *sales = arg;
 	int64		order_id;
 
-	slot_getallattrs(slot);
 	if (slot->tts_isnull[0] || slot->tts_isnull[1])
-		return true;
+		return;
 	order_id = DatumGetInt64(slot->tts_values[0]);
 	if (!sales->reading || order_id != sales->order_id)
 	{
@@ -138,17 +136,6 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		sales->items = repalloc_huge(sales->items, sizeof(int) * sales->items_size);
 	}
 	sales->items[sales->nitems++] = product_number(sales, DatumGetInt64(slot->tts_values[1]));
-	return true;
-}
-
-static void
-start_rows(DestReceiver *self, int operation, TupleDesc desc)
-{
-}
-
-static void
-end_rows(DestReceiver *self)
-{
 }
 
 static Sales *
@@ -156,12 +143,6 @@ make_sales(void)
 {
 	Sales	   *sales = palloc0(sizeof(Sales));
 	HASHCTL		ctl = {0};
-
-	sales->receiver.receiveSlot = receive_row;
-	sales->receiver.rStartup = start_rows;
-	sales->receiver.rShutdown = end_rows;
-	sales->receiver.rDestroy = end_rows;
-	sales->receiver.mydest = DestTuplestore;
 
 	ctl.keysize = sizeof(int64);
 	ctl.entrysize = sizeof(Product);
@@ -172,28 +153,6 @@ make_sales(void)
 	sales->frequencies = palloc(sizeof(int64) * sales->products_size);
 	sales->items = palloc(sizeof(int) * sales->items_size);
 	sales->ends = palloc(sizeof(int64) * sales->orders_size);
-	return sales;
-}
-
-/* With the rights of the caller: who may not see an order does not hear of it here. */
-static Sales *
-read_sales(void)
-{
-	Sales	   *sales = make_sales();
-	SPIExecuteOptions options = {0};
-	SPIPlanPtr	plan;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	plan = SPI_prepare_cursor(SALES_QUERY, 0, NULL, CURSOR_OPT_PARALLEL_OK);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
-	options.read_only = true;
-	options.dest = &sales->receiver;
-	if (SPI_execute_plan_extended(plan, &options) < 0)
-		elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(SPI_result));
-	end_order(sales);
-	SPI_finish();
 	return sales;
 }
 
@@ -310,32 +269,19 @@ count_pairs(const Sales *sales, int64 min_support, Tuplestorestate *rows, TupleD
 Datum
 crm_product_affinity(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	int64		min_support = PG_GETARG_INT32(0);
 	Sales	   *sales;
 	TupleDesc	desc;
 	Tuplestorestate *rows;
-	MemoryContext caller;
 
 	if (min_support < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("min_support is a number of orders, 1 or more, not %d", (int) min_support)));
-	if (result == NULL || !IsA(result, ReturnSetInfo) || !(result->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in context that cannot accept a set")));
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-
-	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	rows = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
-	result->returnMode = SFRM_Materialize;
-	result->setResult = rows;
-	result->setDesc = CreateTupleDescCopy(desc);
-	MemoryContextSwitchTo(caller);
-
-	sales = read_sales();
+	rows = crm_begin_result(fcinfo, &desc);
+	sales = make_sales();
+	crm_read_rows(SALES_QUERY, take_row, sales);
+	end_order(sales);
 	drop_rare_products(sales, min_support);
 	count_pairs(sales, min_support, rows, desc);
 	return (Datum) 0;

@@ -184,7 +184,8 @@ COMMENT ON COLUMN crm.dim_salesperson.salesperson_key IS 'The salesperson, as in
 COMMENT ON COLUMN crm.dim_salesperson.name            IS 'The same, to be shown';
 COMMENT ON COLUMN crm.dim_salesperson.is_known        IS 'False for "nobody"';
 
--- Recency, frequency, monetary: a score is one point, and one more for each fifth of the customers who are worse.
+-- Recency, frequency, monetary: a score is one point, and one more for each fifth of the other customers who are worse; that of
+-- recency five points, and one less for each fifth of those who are better: whoever bought last is not to be lost sight of.
 -- All in one SELECT with GROUP BY, so that the planner sees that there is one row a customer, and leaves it out of queries
 -- about dim_customer that do not ask for it.
 CREATE VIEW crm.customer_value AS
@@ -212,25 +213,25 @@ FROM (
            max(o.placed_on) AS last_order_on,
            count(*) AS orders,
            sum(o.reporting_total)::numeric(18,2) AS revenue,
-           least(1 + floor(5 * percent_rank() OVER (ORDER BY max(o.placed_on))), 5)::integer AS recency_score,
+           greatest(5 - floor(5 * percent_rank() OVER (ORDER BY max(o.placed_on) DESC)), 1)::integer AS recency_score,
            least(1 + floor(5 * percent_rank() OVER (ORDER BY count(*))), 5)::integer AS frequency_score,
            least(1 + floor(5 * percent_rank() OVER (ORDER BY sum(o.reporting_total))), 5)::integer AS monetary_score
     FROM crm.orders AS o
     JOIN crm.workflow_states AS s ON s.workflow = o.workflow AND s.status = o.status
-    WHERE s.is_booked
+    WHERE s.is_booked AND o.line_count > 0
     GROUP BY o.customer_id
 ) AS scored;
 
-COMMENT ON VIEW   crm.customer_value                 IS 'What each customer who bought is worth: recency, frequency and monetary value, with scores from 1 to 5 and a segment';
+COMMENT ON VIEW   crm.customer_value                 IS 'What each customer who bought something is worth: recency, frequency and monetary value, with scores from 1 to 5 and a segment';
 COMMENT ON COLUMN crm.customer_value.customer_key    IS 'Customer (dim_customer)';
 COMMENT ON COLUMN crm.customer_value.first_order_on  IS 'Day of the first sale';
 COMMENT ON COLUMN crm.customer_value.last_order_on   IS 'Day of the last sale';
 COMMENT ON COLUMN crm.customer_value.recency_days    IS 'Days since the last sale';
-COMMENT ON COLUMN crm.customer_value.orders          IS 'Number of orders that count as a sale';
+COMMENT ON COLUMN crm.customer_value.orders          IS 'Number of sales with a line';
 COMMENT ON COLUMN crm.customer_value.revenue         IS 'What they brought, in the reporting currency';
-COMMENT ON COLUMN crm.customer_value.recency_score   IS '5 for those who bought last; 1, and 1 more for each fifth of the customers whose last sale is older';
-COMMENT ON COLUMN crm.customer_value.frequency_score IS '5 for those who buy most often; 1, and 1 more for each fifth of the customers who bought less often';
-COMMENT ON COLUMN crm.customer_value.monetary_score  IS '5 for those who bring most; 1, and 1 more for each fifth of the customers who brought less';
+COMMENT ON COLUMN crm.customer_value.recency_score   IS '5 for those who bought last, and 1 less for each fifth of the other customers who have bought since';
+COMMENT ON COLUMN crm.customer_value.frequency_score IS '1 for those who bought least often, and 1 more for each fifth of the other customers who bought less often: 5 at most';
+COMMENT ON COLUMN crm.customer_value.monetary_score  IS '1 for those who brought least, and 1 more for each fifth of the other customers who brought less: 5 at most';
 COMMENT ON COLUMN crm.customer_value.segment         IS 'From the scores: champions, loyal, new and promising have bought lately; cannot lose, at risk and hibernating have not';
 
 CREATE VIEW crm.dim_customer AS

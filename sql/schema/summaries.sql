@@ -1,29 +1,26 @@
 -- Summaries for people. A sale is an order in a status of class booked, as in fact_sales; revenue is in the reporting currency.
+-- A customer has bought if a sale of theirs has a line.
 
--- How many orders reached each stage. Statuses of class lost are no stages. An order that was imported in a later status has
--- passed the stages before it.
+-- How many orders reached each stage. Statuses of class lost are no stages. All have reached the first one. Those imported in a
+-- later status have passed the stages before it; those that have been in a status that their process has no more (it was renamed,
+-- or they come from another process) have passed the stages before the furthest that they reached.
 CREATE VIEW crm.order_funnel AS
 WITH stages AS (
     SELECT workflow, status, label, is_initial, is_lost,
            row_number() OVER (PARTITION BY workflow, is_lost ORDER BY stage_no)::integer AS stage_no
     FROM crm.workflow_states
-), ways AS (
-    -- most orders go the same few ways: what follows is done once for each way
-    SELECT o.placed_on, o.workflow, e.statuses, e.imported, count(*) AS orders
-    FROM (
-        SELECT order_id, array_agg(to_status) AS statuses, min(to_status) FILTER (WHERE seq = 1 AND event = 'import') AS imported
-        FROM crm.order_events
-        GROUP BY order_id
-    ) AS e
-    JOIN crm.orders AS o ON o.id = e.order_id
-    GROUP BY o.placed_on, o.workflow, e.statuses, e.imported
+), ways AS MATERIALIZED (
+    SELECT w.cohort_month, w.workflow, w.statuses, w.orders,
+           (SELECT max(s.stage_no) FROM stages AS s
+            WHERE s.workflow = w.workflow AND NOT s.is_lost
+              AND (s.status = w.imported OR NOT w.statuses <@ known.statuses AND s.status = ANY (w.statuses))) AS passed_all_before
+    FROM @extschema@.crm_order_ways() AS w
+    JOIN (SELECT workflow, array_agg(status) AS statuses FROM stages GROUP BY workflow) AS known ON known.workflow = w.workflow
 ), reached AS (
-    SELECT date_trunc('month', w.placed_on::timestamp)::date AS cohort_month, w.workflow, s.stage_no, sum(w.orders)::bigint AS orders
+    SELECT w.cohort_month, w.workflow, s.stage_no, sum(w.orders)::bigint AS orders
     FROM ways AS w
-    LEFT JOIN stages AS entered ON entered.workflow = w.workflow AND entered.status = w.imported
     JOIN stages AS s ON s.workflow = w.workflow AND NOT s.is_lost
-        AND (s.status = ANY (w.statuses)
-             OR entered.status IS NOT NULL AND (s.is_initial OR NOT entered.is_lost AND s.stage_no < entered.stage_no))
+        AND (s.is_initial OR s.status = ANY (w.statuses) OR s.stage_no < w.passed_all_before)
     GROUP BY 1, 2, 3
 )
 SELECT c.cohort_month,
@@ -45,7 +42,7 @@ COMMENT ON COLUMN crm.order_funnel.workflow                 IS 'Sales process';
 COMMENT ON COLUMN crm.order_funnel.stage_no                 IS 'Number of the stage: 1 is the first; statuses of class lost are no stages';
 COMMENT ON COLUMN crm.order_funnel.status                   IS 'Status, as in orders.status';
 COMMENT ON COLUMN crm.order_funnel.label                    IS 'Name of the status for people';
-COMMENT ON COLUMN crm.order_funnel.orders                   IS 'Orders that reached the stage, wherever they are now';
+COMMENT ON COLUMN crm.order_funnel.orders                   IS 'Orders that reached the stage, wherever they are now; all have reached the first one';
 COMMENT ON COLUMN crm.order_funnel.conversion_from_previous IS 'The same as a share of those that reached the stage before';
 COMMENT ON COLUMN crm.order_funnel.conversion_from_first    IS 'The same as a share of those that reached the first stage';
 
@@ -54,24 +51,22 @@ SELECT measured.workflow,
        measured.status,
        coalesce(s.label, measured.status) AS label,
        measured.stays,
-       (extract(epoch FROM measured.mean) / 3600)::numeric(14,4) AS mean_hours,
-       (extract(epoch FROM measured.percentiles[1]) / 3600)::numeric(14,4) AS median_hours,
-       (extract(epoch FROM measured.percentiles[2]) / 3600)::numeric(14,4) AS p90_hours
+       (extract(epoch FROM measured.durations[1]) / 3600)::numeric(14,4) AS mean_hours,
+       (extract(epoch FROM measured.durations[2]) / 3600)::numeric(14,4) AS median_hours,
+       (extract(epoch FROM measured.durations[3]) / 3600)::numeric(14,4) AS p90_hours
 FROM (
-    SELECT o.workflow,
+    SELECT e.workflow,
            e.from_status AS status,
            count(*) AS stays,
-           avg(e.dwell) AS mean,
-           @extschema@.crm_percentiles(e.dwell, '{0.5,0.9}') AS percentiles
+           @extschema@.crm_mean_and_percentiles(e.dwell, '{0.5,0.9}') AS durations
     FROM crm.order_events AS e
-    JOIN crm.orders AS o ON o.id = e.order_id
     WHERE e.dwell IS NOT NULL
-    GROUP BY o.workflow, e.from_status
+    GROUP BY e.workflow, e.from_status
 ) AS measured
 LEFT JOIN crm.workflow_states AS s ON s.workflow = measured.workflow AND s.status = measured.status;
 
 COMMENT ON VIEW   crm.stage_durations              IS 'How long orders stay in each status, for stays that have ended';
-COMMENT ON COLUMN crm.stage_durations.workflow     IS 'Sales process';
+COMMENT ON COLUMN crm.stage_durations.workflow     IS 'Sales process under which the orders took the step out of the status';
 COMMENT ON COLUMN crm.stage_durations.status       IS 'Status, as in orders.status';
 COMMENT ON COLUMN crm.stage_durations.label        IS 'Name of the status for people';
 COMMENT ON COLUMN crm.stage_durations.stays        IS 'How many stays there were: an order may come back to a status';
@@ -86,20 +81,19 @@ SELECT o.id AS order_id,
        o.workflow,
        o.status,
        o.placed_at,
-       min(e.at) FILTER (WHERE s.is_booked) AS booked_at,
-       max(e.at) FILTER (WHERE s.is_final AND e.seq = o.version) AS closed_at,
+       o.booked_at,
+       CASE WHEN (o.workflow, o.status) IN (SELECT s.workflow, s.status FROM crm.workflow_states AS s WHERE s.is_final) THEN o.status_since END AS closed_at,
        min(e.at) FILTER (WHERE e.to_status = 'submitted') AS submitted_at,
        min(e.at) FILTER (WHERE e.to_status = 'paid') AS paid_at,
        min(e.at) FILTER (WHERE e.to_status = 'shipped') AS shipped_at,
        min(e.at) FILTER (WHERE e.to_status = 'completed') AS completed_at,
        min(e.at) FILTER (WHERE e.to_status = 'cancelled') AS cancelled_at,
        min(e.at) FILTER (WHERE e.to_status = 'refunded') AS refunded_at,
-       count(*) AS steps
+       count(e.seq) AS steps
 FROM crm.orders AS o
-JOIN crm.order_events AS e ON e.order_id = o.id
-LEFT JOIN crm.workflow_states AS s ON s.workflow = o.workflow AND s.status = e.to_status
+LEFT JOIN crm.order_events AS e ON e.order_id = o.id
 -- by all that is shown of an order, so that a condition on it comes before the join
-GROUP BY o.id, o.reference, o.customer_id, o.workflow, o.status, o.placed_at;
+GROUP BY o.id, o.reference, o.customer_id, o.workflow, o.status, o.placed_at, o.booked_at, o.status_since;
 
 COMMENT ON VIEW   crm.order_timeline              IS 'One row for each order, with the time at which it first reached each milestone';
 COMMENT ON COLUMN crm.order_timeline.order_id     IS 'Number of the order';
@@ -108,7 +102,7 @@ COMMENT ON COLUMN crm.order_timeline.customer_key IS 'Customer (dim_customer)';
 COMMENT ON COLUMN crm.order_timeline.workflow     IS 'Sales process that the order follows';
 COMMENT ON COLUMN crm.order_timeline.status       IS 'Where the order stands';
 COMMENT ON COLUMN crm.order_timeline.placed_at    IS 'When the order was placed';
-COMMENT ON COLUMN crm.order_timeline.booked_at    IS 'When it first became a sale (a status of class booked), in any process';
+COMMENT ON COLUMN crm.order_timeline.booked_at    IS 'When it first became a sale (a status of class booked), as in orders.booked_at';
 COMMENT ON COLUMN crm.order_timeline.closed_at    IS 'When it reached the final status in which it stands; empty if it stands in none';
 COMMENT ON COLUMN crm.order_timeline.submitted_at IS 'When it first became "submitted"';
 COMMENT ON COLUMN crm.order_timeline.paid_at      IS 'When it first became "paid"';
@@ -116,21 +110,21 @@ COMMENT ON COLUMN crm.order_timeline.shipped_at   IS 'When it first became "ship
 COMMENT ON COLUMN crm.order_timeline.completed_at IS 'When it first became "completed"';
 COMMENT ON COLUMN crm.order_timeline.cancelled_at IS 'When it first became "cancelled"';
 COMMENT ON COLUMN crm.order_timeline.refunded_at  IS 'When it first became "refunded"';
-COMMENT ON COLUMN crm.order_timeline.steps        IS 'Number of steps, creation included';
+COMMENT ON COLUMN crm.order_timeline.steps        IS 'Number of steps in its history, creation included; 0 for an order without one';
 
 CREATE VIEW crm.customer_demand AS
 SELECT c.region,
        c.gender,
        c.age_band,
        count(*) AS customers,
-       count(b.customer_id) AS buyers,
+       count(*) FILTER (WHERE b.bought > 0) AS buyers,
        coalesce(sum(b.orders), 0)::bigint AS orders,
        coalesce(sum(b.revenue), 0)::numeric(18,2) AS revenue,
        round(sum(b.revenue) / sum(b.orders), 2)::numeric(18,2) AS average_order_value,
        round(sum(b.revenue) / nullif(sum(sum(b.revenue)) OVER (), 0), 4)::numeric(10,4) AS share_of_revenue
 FROM crm.dim_customer AS c
 LEFT JOIN (
-    SELECT o.customer_id, count(*) AS orders, sum(o.reporting_total) AS revenue
+    SELECT o.customer_id, count(*) AS orders, count(*) FILTER (WHERE o.line_count > 0) AS bought, sum(o.reporting_total) AS revenue
     FROM crm.orders AS o
     JOIN crm.workflow_states AS s ON s.workflow = o.workflow AND s.status = o.status
     WHERE s.is_booked
@@ -143,12 +137,13 @@ COMMENT ON COLUMN crm.customer_demand.region              IS 'Sales region or co
 COMMENT ON COLUMN crm.customer_demand.gender              IS 'Gender, or "unknown"';
 COMMENT ON COLUMN crm.customer_demand.age_band            IS 'Age today, from ten years to ten years, or "unknown"';
 COMMENT ON COLUMN crm.customer_demand.customers           IS 'Customers';
-COMMENT ON COLUMN crm.customer_demand.buyers              IS 'Those of them who have bought';
+COMMENT ON COLUMN crm.customer_demand.buyers              IS 'Those of them who have bought something: a sale of theirs has a line';
 COMMENT ON COLUMN crm.customer_demand.orders              IS 'Orders that count as a sale';
 COMMENT ON COLUMN crm.customer_demand.revenue             IS 'What they brought, in the reporting currency';
 COMMENT ON COLUMN crm.customer_demand.average_order_value IS 'Revenue of an order; empty if there was none';
 COMMENT ON COLUMN crm.customer_demand.share_of_revenue    IS 'Share of the revenue of all customers';
 
+-- Month by month: all at once would need a hash table of customers and months that is too big for any cache, and is slower.
 CREATE VIEW crm.kpis AS
 SELECT m.month,
        m.last_day - m.month + 1 AS days,
@@ -177,7 +172,7 @@ LEFT JOIN LATERAL (
 COMMENT ON VIEW   crm.kpis                      IS 'Key figures by month: crm_kpis() gives them for any days';
 COMMENT ON COLUMN crm.kpis.month                IS 'First day of the month';
 COMMENT ON COLUMN crm.kpis.days                 IS 'Days of the month (T)';
-COMMENT ON COLUMN crm.kpis.customers            IS 'Customers who bought (N)';
+COMMENT ON COLUMN crm.kpis.customers            IS 'Customers who bought something (N): a sale of theirs has a line';
 COMMENT ON COLUMN crm.kpis.orders               IS 'Orders that count as a sale (O)';
 COMMENT ON COLUMN crm.kpis.revenue              IS 'What they brought, in the reporting currency (S)';
 COMMENT ON COLUMN crm.kpis.customers_per_day    IS 'C = N / T';
@@ -185,7 +180,7 @@ COMMENT ON COLUMN crm.kpis.orders_per_day       IS 'R = O / T';
 COMMENT ON COLUMN crm.kpis.revenue_per_day      IS 'P = S / T, in the reporting currency';
 COMMENT ON COLUMN crm.kpis.average_order_value  IS 'Revenue of an order, in the reporting currency';
 COMMENT ON COLUMN crm.kpis.orders_placed        IS 'Orders that were placed, whatever became of them';
-COMMENT ON COLUMN crm.kpis.conversion_rate      IS 'Share of the orders placed that have become a sale, even if they were lost later';
+COMMENT ON COLUMN crm.kpis.conversion_rate      IS 'Share of the orders placed that have become a sale (orders.booked_at), even if they were lost later';
 COMMENT ON COLUMN crm.kpis.refund_rate          IS 'Share of the money received for the orders placed that was given back';
 COMMENT ON COLUMN crm.kpis.repeat_rate          IS 'Share of the customers who bought that bought more than once';
 

@@ -53,8 +53,8 @@ SELECT pg_temp.same('SELECT order_id, payment_no, date_key, customer_key, salesp
     FROM crm.payments p JOIN crm.orders o ON o.id = order_id, LATERAL (SELECT CASE WHEN p.kind = 'refund' THEN -1 ELSE 1 END AS s) AS sign$$, 'fact_payments');
 SELECT is((SELECT sum(amount) FROM crm.fact_payments), (SELECT sum(paid - refunded) FROM crm.orders), 'they add up, too');
 SELECT pg_temp.same('SELECT order_id, seq, date_key, customer_key, salesperson_key, workflow, at, event, from_status, to_status, dwell_hours, actor, is_forced FROM crm.fact_order_events',
-    $$SELECT order_id, seq, (at AT TIME ZONE 'Asia/Taipei')::date, customer_id, coalesce(owner, 'nobody'), workflow, at, event, from_status, to_status, round(extract(epoch FROM dwell) / 3600, 4), actor, forced
-    FROM crm.order_events JOIN crm.orders ON id = order_id$$, 'fact_order_events');
+    $$SELECT order_id, seq, (at AT TIME ZONE 'Asia/Taipei')::date, customer_id, coalesce(owner, 'nobody'), o.workflow, at, event, from_status, to_status, round(extract(epoch FROM dwell) / 3600, 4), actor, forced
+    FROM crm.order_events JOIN crm.orders o ON id = order_id$$, 'fact_order_events');
 SELECT pg_temp.same('SELECT activity_id, date_key, customer_key, salesperson_key, order_id, kind, subject, is_done, due_at, done_at, outcome FROM crm.fact_activities',
     $$SELECT a.id, (CASE WHEN done_at IS NULL THEN due_at ELSE done_at END AT TIME ZONE 'Asia/Taipei')::date, customer_id,
         CASE WHEN a.owner IS NOT NULL THEN a.owner WHEN c.owner IS NOT NULL THEN c.owner ELSE 'nobody' END, order_id, a.kind, subject, done_at IS NOT NULL, due_at, done_at, outcome
@@ -63,8 +63,8 @@ SELECT pg_temp.same('SELECT activity_id, date_key, customer_key, salesperson_key
 -- Dimensions
 SELECT pg_temp.same('SELECT customer_key, code, name, kind, region, gender, owner, entered_on, first_order_on, last_order_on FROM crm.dim_customer',
     $$SELECT id, code, name, kind, coalesce(region, 'unknown'), coalesce(gender, 'unknown'), coalesce(owner, 'nobody'), (created_at AT TIME ZONE 'Asia/Taipei')::date,
-        (SELECT min(placed_on) FROM crm.orders WHERE customer_id = c.id AND status IN ('won', 'delivered', 'out')),
-        (SELECT max(placed_on) FROM crm.orders WHERE customer_id = c.id AND status IN ('won', 'delivered', 'out'))
+        (SELECT min(placed_on) FROM crm.orders o WHERE customer_id = c.id AND status IN ('won', 'delivered', 'out') AND EXISTS (SELECT FROM crm.order_lines WHERE order_id = o.id)),
+        (SELECT max(placed_on) FROM crm.orders o WHERE customer_id = c.id AND status IN ('won', 'delivered', 'out') AND EXISTS (SELECT FROM crm.order_lines WHERE order_id = o.id))
     FROM crm.customers c$$, 'dim_customer');
 -- who is N years old: of the years, one less until the month and day of birth have come (that of February 29 on March 1, mostly)
 CREATE FUNCTION pg_temp.band(born date, today date) RETURNS text LANGUAGE sql AS $$

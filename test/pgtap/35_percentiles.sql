@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 \set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(26);
+SELECT plan(33);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 
@@ -29,6 +29,11 @@ SELECT throws_ok($$SELECT crm_percentiles(interval '1 h', f) FROM (VALUES ('{0.1
 SELECT throws_ok($$SELECT crm_percentiles(interval '10000000 years', '{0.5}')$$, '22008', 'a duration is too long for percentiles', 'longer than int64 can count');
 SELECT is((SELECT crm_percentiles(d, '{0,1}')::text FROM unnest('{-290000 years,290000 years}'::interval[]) AS d), '{"-104400000 days","104400000 days"}', 'what it can');
 
+SELECT is((SELECT crm_mean_and_percentiles(d, '{0.5}') FROM unnest('{3 h,1 h,5 h,NULL}'::interval[]) AS d), '{03:00:00,03:00:00}', 'the mean, and the median');
+SELECT is((SELECT crm_mean_and_percentiles(d, '{}') FROM unnest('{1 us,1 us,3 us}'::interval[]) AS d), '{00:00:00.000002}', 'to the microsecond');
+SELECT is((SELECT crm_mean_and_percentiles(d, '{NULL,1}')::text FROM unnest('{290000 years,280000 years,-10 days}'::interval[]) AS d), '{"68399996 days 16:00:00",NULL,"104400000 days"}', 'of more than int64 can count together');
+SELECT is((SELECT crm_mean_and_percentiles(interval '1 h', '{0.5}') WHERE false), NULL, 'of nothing');
+
 CREATE TABLE stays (g int, dwell interval);
 INSERT INTO stays SELECT g, CASE WHEN random() < 0.98 THEN CASE WHEN g % 2 = 0 THEN floor(random() * 20) * interval '1 h' ELSE random() * random() * interval '90 days' END END
 FROM (SELECT floor(40 * random() * random())::int AS g FROM generate_series(1, 30000)) AS r;
@@ -44,6 +49,8 @@ SELECT is_empty($$SELECT * FROM expected JOIN (SELECT g, crm_percentiles(dwell, 
 SELECT is_empty($$SELECT * FROM expected JOIN (SELECT g, crm_percentiles(dwell, '{0,0.01,0.25,0.5,0.731,0.9,0.99,1}' ORDER BY dwell) AS q FROM stays GROUP BY g) AS s USING (g) WHERE pg_temp.far(p, q)$$, 'sorted upwards');
 SELECT is_empty($$SELECT * FROM expected JOIN (SELECT g, crm_percentiles(dwell, '{0,0.01,0.25,0.5,0.731,0.9,0.99,1}' ORDER BY dwell DESC) AS q FROM stays GROUP BY g) AS s USING (g) WHERE pg_temp.far(p, q)$$, 'and downwards');
 
+SELECT is_empty($$SELECT * FROM (SELECT g, avg(dwell) AS mean, percentile_cont('{0.5}'::float8[]) WITHIN GROUP (ORDER BY dwell) AS p, crm_mean_and_percentiles(dwell, '{0.5}') AS q FROM stays GROUP BY g) AS s WHERE pg_temp.far(mean || p, q)$$, 'as avg() and percentile_cont()');
+
 SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
@@ -51,6 +58,9 @@ SET LOCAL max_parallel_workers_per_gather = 3;
 ALTER TABLE stays SET (parallel_workers = 3);
 SELECT matches(pg_temp.plan($$SELECT g, crm_percentiles(dwell, '{0.5}') FROM stays GROUP BY g$$), 'Partial (Hash|Group)?Aggregate', 'workers share the rows');
 SELECT is_empty($$SELECT * FROM expected JOIN (SELECT g, crm_percentiles(dwell, '{0,0.01,0.25,0.5,0.731,0.9,0.99,1}') AS q FROM stays GROUP BY g) AS s USING (g) WHERE pg_temp.far(p, q)$$, 'and come to the same');
+SELECT is_empty($$SELECT * FROM expected JOIN (SELECT g, avg(dwell) AS mean, crm_mean_and_percentiles(dwell, '{0,0.01,0.25,0.5,0.731,0.9,0.99,1}') AS q FROM stays GROUP BY g) AS s USING (g) WHERE pg_temp.far(mean || p, q)$$, 'with the mean, too');
+INSERT INTO stays SELECT 103, interval '1 s' * least(n, 20001 - n) FROM generate_series(1, 20000) AS n;
+SELECT is((SELECT pg_temp.far(crm_percentiles(dwell, '{0.1,0.5,0.9}'), percentile_cont('{0.1,0.5,0.9}'::float8[]) WITHIN GROUP (ORDER BY dwell)) FROM stays WHERE g = 103), false, 'up and down again');
 SELECT is((SELECT pg_temp.far(crm_percentiles(dwell, '{0.5,0.9}'), percentile_cont('{0.5,0.9}'::float8[]) WITHIN GROUP (ORDER BY dwell)) FROM stays), false, 'all as one group');
 
 -- What has no group any more, takes no memory.
