@@ -1,0 +1,1 @@
+SELECT count(*), sum(lines), max(quantity), max(amount) FROM crm.sales_by_product_month;

@@ -1,0 +1,1 @@
+SELECT count(*), sum(steps), count(booked_at), count(closed_at), count(submitted_at), max(paid_at), max(shipped_at), min(completed_at), count(cancelled_at), count(refunded_at), count(reference) FROM crm.order_timeline;
