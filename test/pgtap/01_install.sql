@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(103);
+SELECT plan(102);
 
 CREATE FUNCTION pg_temp.members() RETURNS TABLE (classid oid, objid oid)
 LANGUAGE sql AS $$
