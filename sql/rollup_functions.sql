@@ -370,13 +370,24 @@ AS $crm_merge_statement$
             (SELECT string_agg(' UNION SELECT product_id FROM ' || s.name, '') FROM sums s WHERE EXISTS (SELECT FROM kept k WHERE (k.grain, k.columns) = (s.grain, s.columns) AND 'category' = ANY (k.dimensions))),
             (SELECT string_agg(' UNION SELECT customer_id FROM ' || s.name, '') FROM sums s WHERE EXISTS (SELECT FROM kept k WHERE (k.grain, k.columns) = (s.grain, s.columns) AND 'region' = ANY (k.dimensions))))
     UNION ALL
-        SELECT 7, format(E'%s AS (\nINSERT INTO %s AS t SELECT m.*, (SELECT r.generation FROM crm.rollups r WHERE r.name = %L) FROM (\n%s) m\nON CONFLICT %s DO UPDATE SET %s RETURNING t.ctid)', k.written, k.cells, k.name,
+        SELECT 7, format(E'%s AS (\nINSERT INTO %s AS t SELECT m.*, (SELECT r.generation FROM crm.rollups r WHERE r.name = %L) FROM (\n%s) m\nON CONFLICT %s DO UPDATE SET %s RETURNING t.ctid%s)', k.written, k.cells, k.name,
                    @extschema@.crm_rollup_query(k.grain, k.dimensions, 'merge', s.name),
                    CASE WHEN EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = k.cells::regclass AND c.conname = k.name || '_are_one')
                         THEN format('ON CONSTRAINT %I', k.name || '_are_one')
                         ELSE format('(generation, %s)', @extschema@.crm_rollup_keys(k.dimensions)) END,
-                   (SELECT string_agg(format('%1$s = t.%1$s + excluded.%1$s', m), ', ') FROM unnest(g.measures) m))
+                   (SELECT string_agg(format('%1$s = t.%1$s + excluded.%1$s', m), ', ') FROM unnest(g.measures) m),
+                   CASE k.name WHEN 'sales_by_customer_month' THEN ', t.customer_id, t.month, t.lines' ELSE '' END)
         FROM kept k JOIN sums s USING (grain, columns) JOIN grains g USING (grain)
+    UNION ALL
+        SELECT 8, format($$counted AS (
+    INSERT INTO crm.buyers_by_month AS t
+    SELECT w.month, sum((w.lines <> 0)::integer - (w.lines <> s.lines)::integer) AS customers
+    FROM %s w JOIN %s s USING (customer_id, month)
+    GROUP BY w.month
+    HAVING sum((w.lines <> 0)::integer - (w.lines <> s.lines)::integer) <> 0
+    ON CONFLICT (month) DO UPDATE SET customers = t.customers + excluded.customers
+)$$, k.written, s.name)
+        FROM kept k JOIN sums s USING (grain, columns) WHERE k.name = 'sales_by_customer_month'
     )
     SELECT E'WITH\n' || string_agg(p.part, E',\n' ORDER BY p.place)
         || format(E'\nSELECT ARRAY[%s]::bigint[], (SELECT count(*) FROM taken_dimensions), ARRAY[%s]::tid[]',
@@ -483,6 +494,11 @@ BEGIN
             'category' = ANY (kept.dimensions), 'region' = ANY (kept.dimensions)) INTO rows, page;
         UPDATE crm.rollups r SET sums = rows, first_page = coalesce(page, 0), file = pg_relation_filenode(kept.cells), written_by = pg_current_xact_id()
         WHERE r.name = kept.name;
+        IF kept.name = 'sales_by_customer_month' THEN
+            DELETE FROM crm.buyers_by_month;
+            EXECUTE format('INSERT INTO crm.buyers_by_month SELECT c.month, count(*) FROM %s c WHERE c.generation = $1 AND c.lines <> 0 GROUP BY c.month', kept.cells)
+            USING kept.generation + 1;
+        END IF;
         total := total + rows;
         RAISE NOTICE 'rollup "%" has % rows', kept.name, rows;
     END LOOP;
@@ -633,6 +649,15 @@ BEGIN
             SELECT %1$L, 'tables', to_jsonb(t) FROM ((%2$s) EXCEPT ALL SELECT * FROM crm.%1$I) t$$,
             kept.name, @extschema@.crm_rollup_query(kept.grain, kept.dimensions, 'tables'));
     END LOOP;
+    IF to_regclass('crm.sales_by_month') IS NOT NULL THEN
+        RETURN QUERY EXECUTE format($$
+            WITH shown AS (SELECT month, customers FROM crm.sales_by_month WHERE customers <> 0),
+                 counted AS (SELECT month, count(*) AS customers FROM (%s) t GROUP BY month)
+            SELECT 'sales_by_month', 'view', to_jsonb(v) FROM (SELECT * FROM shown EXCEPT ALL SELECT * FROM counted) v
+            UNION ALL
+            SELECT 'sales_by_month', 'tables', to_jsonb(t) FROM (SELECT * FROM counted EXCEPT ALL SELECT * FROM shown) t$$,
+            @extschema@.crm_rollup_query('line', '{customer,month}', 'tables'));
+    END IF;
 END
 $crm_check_rollups$;
 
@@ -654,6 +679,9 @@ BEGIN
     FOR kept IN SELECT r.name FROM crm.rollups r WHERE r.grain = what LOOP
         EXECUTE format('DELETE FROM crm.%I', kept.name || '_cells');
     END LOOP;
+    IF what = 'line' THEN
+        DELETE FROM crm.buyers_by_month;
+    END IF;
 END
 $crm_empty_rollups$;
 REVOKE EXECUTE ON FUNCTION @extschema@.crm_empty_rollups(text) FROM PUBLIC;

@@ -66,6 +66,13 @@ CREATE TABLE crm.change_tables (
 INSERT INTO crm.change_tables (name) VALUES
     ('line_changes_1'), ('line_changes_2'), ('order_changes_1'), ('order_changes_2'), ('event_changes_1'), ('event_changes_2');
 
+-- Customers cannot be added up: of the sums by customer and month, how many are there in each month.
+CREATE TABLE crm.buyers_by_month (
+    month      date   NOT NULL,
+    customers  bigint NOT NULL,
+    CONSTRAINT buyers_by_month_are_one PRIMARY KEY (month)
+) WITH (fillfactor = 70);
+
 CREATE TABLE crm.merge_state (
     id          boolean     NOT NULL DEFAULT true,
     merged_at   timestamptz,
@@ -154,6 +161,10 @@ COMMENT ON COLUMN crm.change_tables.first_page IS 'Page before which nothing wai
 COMMENT ON COLUMN crm.change_tables.file       IS 'File that first_page is about; of another one (TRUNCATE, VACUUM FULL) it says nothing';
 COMMENT ON COLUMN crm.change_tables.written_by IS 'Transaction that has taken changes from it last, and written this row; if it is another one (a restored dump), first_page says nothing';
 COMMENT ON CONSTRAINT change_tables_are_listed_once ON crm.change_tables IS 'Each is there once';
+COMMENT ON TABLE  crm.buyers_by_month           IS 'Kept number of customers who bought, as the kept sums of sales_by_customer_month have it; written by crm_merge_rollups()';
+COMMENT ON COLUMN crm.buyers_by_month.month     IS 'First day of the month in which the orders were placed';
+COMMENT ON COLUMN crm.buyers_by_month.customers IS 'Customers who bought something; what has changed since is not counted';
+COMMENT ON CONSTRAINT buyers_by_month_are_one ON crm.buyers_by_month IS 'A month is there once';
 COMMENT ON TABLE  crm.merge_state            IS 'How the last merge of waiting changes went; one row, written by crm_merge_rollups()';
 COMMENT ON COLUMN crm.merge_state.id         IS 'true: there is one row';
 COMMENT ON COLUMN crm.merge_state.merged_at  IS 'When something was merged last';

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(195);
+SELECT plan(196);
 
 INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明'), (3, NULL, 'Zoë'), (4, NULL, 'Bob');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -168,6 +168,7 @@ INSERT INTO cases (name, state, statement) VALUES
     ('rollups_have_a_unique_name', '23505', $$INSERT INTO crm.rollups VALUES ('sales_by_day', 'line', '{day}')$$),
     ('rollups_name_has_1_to_55_bytes', '23514', $$INSERT INTO crm.rollups VALUES ('', 'line', '{day}')$$),
     ('rollups_grain_is_known', '23514', $$INSERT INTO crm.rollups VALUES ('x', 'lines', '{day}')$$),
+    ('buyers_by_month_are_one', '23505', $$INSERT INTO crm.buyers_by_month VALUES ('2026-01-01', 1), ('2026-01-01', 2)$$),
     ('change_tables_are_listed_once', '23505', $$INSERT INTO crm.change_tables (name) VALUES ('line_changes_1')$$),
     ('merge_state_is_one_row', '23505', $$INSERT INTO crm.merge_state DEFAULT VALUES$$),
     ('merge_state_id_is_true', '23514', $$UPDATE crm.merge_state SET id = false$$),
