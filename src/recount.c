@@ -224,6 +224,7 @@ crm_capture_time_zone(PG_FUNCTION_ARGS)
 	Relation	rel = trigger->tg_relation;
 	AttrNumber	zone = crm_column(rel, "time_zone", TEXTOID);
 	bool		isnull;
+	char	   *schema;
 	char	   *sql;
 
 	check_table(rel, "settings");
@@ -234,9 +235,11 @@ crm_capture_time_zone(PG_FUNCTION_ARGS)
 
 	refuse_old_snapshot("the reporting time zone cannot be changed");
 	LockRelationOid(crm_table_oid("order_events"), ShareRowExclusiveLock);
+	schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
+	/* which rollups there are, somebody may be changing: to be asked when he is done */
+	run(psprintf("SELECT %s()", quote_qualified_identifier(schema, "crm_lock_rollups")), 0, NULL, NULL, SPI_OK_SELECT);
 	sql = psprintf("SELECT %s(name) FROM " CRM_SCHEMA ".rollups WHERE grain OPERATOR(pg_catalog.=) 'event'",
-				   quote_qualified_identifier(get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid)),
-											  "crm_rebuild_rollups"));
+				   quote_qualified_identifier(schema, "crm_rebuild_rollups"));
 	run(sql, 0, NULL, NULL, SPI_OK_SELECT);
 	PG_RETURN_POINTER(NULL);
 }
