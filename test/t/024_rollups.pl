@@ -221,7 +221,7 @@ my @writers = (
 my $any_table = q(SELECT oid::regclass AS relation FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'r' AND relname NOT LIKE 'passing%' ORDER BY random() LIMIT 1 \gset);
 my $any_index = q(SELECT c.oid::regclass AS relation, quote_ident(i.relname) AS index FROM pg_class c JOIN pg_index x ON x.indrelid = c.oid JOIN pg_class i ON i.oid = x.indexrelid
 	WHERE c.relnamespace = 'crm'::regnamespace AND c.relname NOT LIKE 'passing%' AND x.indpred IS NULL AND i.relam = (SELECT oid FROM pg_am WHERE amname = 'btree') ORDER BY random() LIMIT 1 \gset) =~ s/\n\t/ /r;
-my @rewriters = ([ 3, $any_table, 'VACUUM :relation;', '\sleep 50 ms' ], [ 1, $any_table, 'VACUUM (FREEZE, TRUNCATE) :relation;', '\sleep 50 ms' ],
+my @rewriters = ([ 3, $any_table, 'VACUUM :relation;', '\sleep 50 ms' ], [ 1, $any_table, 'VACUUM (FREEZE) :relation;', '\sleep 50 ms' ],
 	[ 3, $any_table, 'VACUUM FULL :relation;', '\sleep 300 ms' ], [ 3, $any_index, 'CLUSTER :relation USING :index;', '\sleep 300 ms' ]);
 
 # In one snapshot after the other
