@@ -1,5 +1,6 @@
 # On a hot standby orders can be read and not moved; once promoted it goes on where
-# the primary was, with the rules that were last in force there.
+# the primary was, with the rules that were last in force there. A report there keeps
+# its snapshot while the primary merges, and empties the change tables.
 use strict;
 use warnings;
 
@@ -7,6 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+our $TODO;
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
 $primary->start;
@@ -22,6 +24,7 @@ SQL
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->append_conf('postgresql.conf', "wal_receiver_status_interval = 1s\nmax_standby_streaming_delay = 1s");
 $standby->start;
 $primary->safe_psql('postgres', "SELECT crm_advance_order(2, 'go', 'after the backup')");
 $primary->wait_for_catchup($standby);
@@ -46,6 +49,73 @@ for my $merge ('SELECT 1', 'SELECT crm_merge_rollups()')
 	is($standby->safe_psql('postgres', 'SELECT * FROM crm_check_rollups()'), '', 'all of them');
 }
 is($standby->safe_psql('postgres', 'SELECT waiting_changes FROM crm.rollup_status'), '0', 'it knows what waits');
+
+# Changes are written, merged, and the change tables emptied, as soon as nobody has a snapshot that shows what was in them.
+# (Owners with long names, so that they grow with few.)
+$primary->safe_psql('postgres', q(INSERT INTO crm.orders (customer_id, workflow) SELECT 1, 'w' FROM generate_series(1, 2000)));
+sub change_much
+{
+	$primary->safe_psql('postgres', "UPDATE crm.orders SET owner = rpad('$_', 1900, '.')") for 1 .. 3;
+	return;
+}
+sub merge_and_empty
+{
+	my $bytes = $primary->safe_psql('postgres', 'SELECT bytes FROM crm.rollup_status');
+	$primary->safe_psql('postgres', 'SELECT crm_merge_rollups()') for 1 .. 3;
+	$primary->wait_for_catchup($standby);
+	return $primary->safe_psql('postgres', "SELECT bytes < $bytes / 2 FROM crm.rollup_status") eq 't';
+}
+my $tables = q(SELECT string_agg(s::text, ' ') FROM (SELECT status, count(*) FROM crm.orders GROUP BY 1 ORDER BY 1) s);
+my $view = q(SELECT string_agg(s::text, ' ') FROM (SELECT status, sum(orders) FROM crm.orders_by_status GROUP BY 1 ORDER BY 1) s);
+my $differences = 'SELECT count(*) FROM crm_check_rollups()';
+$primary->safe_psql('postgres', 'ALTER DATABASE postgres SET crm.merge_worker = off');
+
+# A standby that tells of its snapshots is waited for
+$standby->safe_psql('postgres', 'ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf()');
+change_much();
+$primary->wait_for_catchup($standby);
+my $report = $standby->background_psql('postgres');
+my $before = $report->query("BEGIN ISOLATION LEVEL REPEATABLE READ; $tables");
+my $xmin = $report->query('SELECT pg_snapshot_xmin(pg_current_snapshot())');
+ok($primary->poll_query_until('postgres', "SELECT backend_xmin = '$xmin'::xid FROM pg_stat_replication"), 'the primary is told of a snapshot');
+$primary->safe_psql('postgres', q(SELECT count(*) FROM crm_advance_orders(ARRAY(SELECT id FROM crm.orders WHERE id > 100 AND id % 3 = 0), 'go')));
+ok(!merge_and_empty(), 'it merges, and does not empty what the snapshot shows');
+is($report->query($view), $before, 'the report sees the figures of its time');
+is($report->query($differences), 0, 'and its tables say the same');
+change_much();
+ok(!merge_and_empty(), 'even later');
+is($report->query($tables), $before, 'its tables');
+is($report->query($view), $before, 'and figures are what they were');
+is($report->query($differences), 0, 'all of them');
+$report->quit;
+ok($primary->poll_query_until('postgres', "SELECT backend_xmin <> '$xmin'::xid FROM pg_stat_replication"), 'the report is gone');
+ok(merge_and_empty(), 'and then the change tables are emptied');
+is($standby->safe_psql('postgres', $differences), 0, 'new reports are right');
+
+# One that does not tell: its reports are right, or cancelled as PostgreSQL does with others (40001), but never wrong.
+# Once as it has read figures already, once when it has read something else only.
+$standby->safe_psql('postgres', 'ALTER SYSTEM SET hot_standby_feedback = off; SELECT pg_reload_conf()');
+ok($primary->poll_query_until('postgres', 'SELECT backend_xmin IS NULL FROM pg_stat_replication'), 'the standby does not tell any more');
+for my $first ($view, 'SELECT count(*) FROM crm.settings')
+{
+	change_much();
+	$primary->safe_psql('postgres', q(INSERT INTO crm.orders (customer_id, workflow) SELECT 1, 'w' FROM generate_series(1, 500)));
+	$primary->wait_for_catchup($standby);
+	$report = $standby->background_psql('postgres', on_error_stop => 0);
+	$report->query('\set VERBOSITY sqlstate');
+	$report->query("BEGIN ISOLATION LEVEL REPEATABLE READ; $first");
+	ok(merge_and_empty(), 'the primary empties what it has merged');
+	$report->{stderr} = '';
+	my ($shown, $expected, $n) = map { my $query = $_; eval { $report->query($query) } // '' } $view, $tables, $differences;
+	my ($refusal) = $report->{stderr} =~ /(?:ERROR|FATAL):\s+(\w{5})/;
+	note(defined $refusal ? "cancelled: $refusal" : "shown: $shown, in the tables: $expected");
+	{
+		local $TODO = $first eq $view ? undef : 'to empty a change table is no conflict for snapshots that have not read it';
+		ok(defined $refusal ? $refusal eq '40001' : $shown eq $expected && $n eq '0', 'a report there is right, or cancelled');
+	}
+	eval { $report->quit };
+	is($standby->safe_psql('postgres', $differences), 0, 'new ones are right');
+}
 
 # This session lives on through the promotion.
 my $session = $standby->background_psql('postgres', on_error_stop => 0);
