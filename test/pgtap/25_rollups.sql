@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(122);
+SELECT plan(126);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -101,6 +101,14 @@ SELECT pg_temp.exact('other customers');
 UPDATE crm.orders SET exchange_rate = 0.5 WHERE currency = 'USD';
 UPDATE crm.orders SET currency = 'GBP', exchange_rate = 1.2 WHERE id = 6;
 SELECT pg_temp.exact_and_merged('other currencies and rates');
+-- Money changes no figure by itself, whichever way it is recorded; a step that comes with it does
+SELECT crm_merge_rollups();
+SELECT crm_record_payment(1, 3), crm_record_payment(2, 4), crm_record_refund(1, 1.5);
+INSERT INTO crm.payments (order_id, amount) SELECT id, 1 FROM crm.orders;
+SELECT is(crm_merge_rollups(), 0::bigint, 'payments and refunds change no figure');
+SELECT pg_temp.exact('paid');
+SELECT crm_force_order(6, 'submitted', 'test'), crm_record_payment(6, 2), crm_advance_order(6, 'pay'), crm_record_refund(6, 2), crm_advance_order(6, 'refund');
+SELECT pg_temp.exact_and_merged('money and steps');
 UPDATE crm.orders SET attributes = '{"a": 1}';
 SELECT is(crm_merge_rollups(), 0::bigint, 'what no figure is made of changes none');
 

@@ -7,6 +7,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+our $TODO;
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 # one place is taken by the launcher of logical replication
@@ -218,6 +219,55 @@ value('SELECT crm_merge_rollups()');
 is_exact('merged then');
 $report->quit;
 $writer->quit;
+
+# Who alters a table waits for a part of a large merge, not for all of it
+value('SELECT crm_merge_rollups()');
+value("UPDATE crm.orders SET owner = 'o$_' WHERE id <= 3000") for 1 .. 40;
+cmp_ok(value($waiting), '>=', 240_000, 'very much waits');
+$other = $node->background_psql('postgres');
+$other->query('BEGIN; LOCK TABLE crm.rollups IN SHARE UPDATE EXCLUSIVE MODE;');
+value('ALTER DATABASE postgres RESET crm.merge_worker');
+value(step_all()) for 1 .. 2;
+ok($node->poll_query_until('postgres', q(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'crm merge worker' AND wait_event_type = 'Lock')), 'a worker is about to merge it');
+my $alter = $node->background_psql('postgres');
+$alter->query_until(qr/sent/, "\\echo sent\nBEGIN; ALTER TABLE crm.orders ADD COLUMN colour text;\n");
+ok($node->poll_query_until('postgres', q(SELECT count(*) = 1 FROM pg_locks WHERE relation = 'crm.orders'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted)), 'somebody alters a table');
+$other->quit;
+my ($left) = $alter->query($waiting) =~ /(\d+)\s*$/;
+note("$left changes wait when it is altered");
+cmp_ok($left, '>', 50_000, 'and need not wait until all is merged');
+cmp_ok($left, '<', 240_000, 'only until a part is');
+$alter->query('COMMIT');
+$alter->quit;
+ok($node->poll_query_until('postgres', 'SELECT waiting_changes = 0 FROM crm.rollup_status'), 'then the rest is merged, too');
+is_exact('after that');
+
+# A bulk load leaves little for the next reader
+ok($node->poll_query_until('postgres', 'SELECT worker_pid IS NULL FROM crm.rollup_status'), 'the worker has gone');
+my $file = PostgreSQL::Test::Utils::tempdir . '/lines';
+value("COPY (SELECT 1 + n % 3000, 1 + n % 100, 1 + n % 7, 1.5 FROM generate_series(1, 200000) n) TO '$file'");
+is(value("COPY crm.order_lines (order_id, product_id, quantity, unit_price) FROM '$file'; $waiting") <= 10000, 1, 'what a bulk load brings is merged as it commits, but for what a reader can add up quickly');
+is(value('SELECT sum(lines) FROM crm.sales_by_day'), 200_000, 'and it is there');
+is_exact('after a bulk load');
+
+# A product and a customer that move: readers look at all that they bought until it is merged, so that is done soon
+$node->poll_query_until('postgres', 'SELECT waiting_changes = 0 AND worker_pid IS NULL FROM crm.rollup_status');
+value(q(UPDATE crm.products SET category = 'other' WHERE id = 1; UPDATE crm.customers SET region = 'other' WHERE id = 1));
+ok($node->poll_query_until('postgres', 'SELECT waiting_changes = 0 FROM crm.rollup_status'), 'what moves is merged');
+is(value(q(SELECT sum(lines) FROM crm.sales_by_category_month WHERE category = 'other')), 2000, 'and has moved');
+is_exact('moved');
+
+# VACUUM that is told to cut off what is empty
+$node->poll_query_until('postgres', 'SELECT worker_pid IS NULL FROM crm.rollup_status');
+value('ALTER DATABASE postgres SET crm.merge_worker = off');
+value(step_all()) for 1 .. 2;
+value('SELECT crm_merge_rollups()');
+value('VACUUM (TRUNCATE)');
+value(step_all());
+{
+	local $TODO = 'pages that VACUUM (TRUNCATE) has cut off are taken for those where something waits';
+	is_exact('after VACUUM (TRUNCATE)');
+}
 
 $node->stop;
 done_testing();
