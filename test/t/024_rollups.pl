@@ -206,6 +206,7 @@ my @writers = (
 	[ 2, 'BEGIN;', $step, q(SELECT storm.try('INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (:id, 2, 2)');), q(PREPARE TRANSACTION ':client_id';), '\sleep :pause us', q(COMMIT PREPARED ':client_id';) ],
 	[ 2, 'BEGIN;', $step, q(SELECT storm.try('UPDATE crm.products SET category = ''k:of4'' WHERE id = :of8');), q(PREPARE TRANSACTION ':client_id';), '\sleep :pause us', q(ROLLBACK PREPARED ':client_id';) ],
 	[ 2, 'BEGIN ISOLATION LEVEL REPEATABLE READ;', $step, q(SELECT storm.try('UPDATE crm.order_lines SET quantity = :of8 WHERE order_id = :id');), 'COMMIT;' ],
+	[ 1, 'BEGIN ISOLATION LEVEL REPEATABLE READ;', $step, q(SELECT storm.try('DELETE FROM crm.order_lines WHERE order_id = :id AND line_no > 3');), 'SELECT storm.compare();', 'COMMIT;' ],
 	[ 2, 'BEGIN ISOLATION LEVEL SERIALIZABLE;', $step, q(SELECT storm.try('UPDATE crm.order_lines SET quantity = :of8 WHERE order_id = :id');), 'COMMIT;' ],
 	[ 4, q(SELECT storm.try('WITH o AS (INSERT INTO crm.orders (customer_id, workflow, status) VALUES (:of8, ''loop'', ''b'') RETURNING id) INSERT INTO crm.order_lines (order_id, product_id, quantity) SELECT id, 2, 2 FROM o');) ],
 	# what counts
