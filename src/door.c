@@ -152,18 +152,22 @@ optional_column(Relation rel, const char *name, Oid type)
 		crm_column(rel, name, type);
 }
 
-/* First column of the primary key, 0 if there is none, and how many it has. */
+/*
+ * First column of the primary key, 0 if there is none, how many it has, and its index: to open that may bring news, after
+ * which the relation knows it no more.
+ */
 static AttrNumber
-primary_key_column(Relation rel, int *ncolumns)
+primary_key_column(Relation rel, int *ncolumns, Oid *key_index)
 {
 	Relation	index;
 	AttrNumber	column;
 
 	*ncolumns = 0;
 	list_free(RelationGetIndexList(rel));	/* fills in rd_pkindex */
-	if (!OidIsValid(rel->rd_pkindex))
+	*key_index = rel->rd_pkindex;
+	if (!OidIsValid(*key_index))
 		return InvalidAttrNumber;
-	index = index_open(rel->rd_pkindex, AccessShareLock);
+	index = index_open(*key_index, AccessShareLock);
 	*ncolumns = index->rd_index->indnkeyatts;
 	column = index->rd_index->indkey.values[0];
 	index_close(index, AccessShareLock);
@@ -230,6 +234,7 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 	TupleDesc	desc;
 	Oid			relid;
 	int			ncolumns;
+	Oid			key_index;
 
 	if (recorder->tgnargs != 1)
 		ereport(ERROR,
@@ -257,7 +262,7 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 			optional_column(history, columns[i].name, columns[i].type) :
 			crm_column(history, columns[i].name, columns[i].type);
 	door->request_index = unique_index_on(history, door->history[HISTORY_REQUEST_KEY]);
-	door->history[HISTORY_KEY] = primary_key_column(history, &ncolumns);
+	door->history[HISTORY_KEY] = primary_key_column(history, &ncolumns, &key_index);
 	if (ncolumns != 2 ||
 		TupleDescAttr(desc, door->history[HISTORY_KEY] - 1)->atttypid != door->key_type)
 		ereport(ERROR,
@@ -369,7 +374,7 @@ build_door(Door *door, Relation rel)
 	/* in other tables it may be anybody's, of a hotel for example */
 	door->booked_at = get_rel_namespace(door->root_relid) != get_namespace_oid(CRM_SCHEMA, true) ?
 		InvalidAttrNumber : optional_column(rel, "booked_at", TIMESTAMPTZOID);
-	door->key = primary_key_column(rel, &ncolumns);
+	door->key = primary_key_column(rel, &ncolumns, &door->key_index);
 	if (ncolumns != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
@@ -377,7 +382,6 @@ build_door(Door *door, Relation rel)
 				 errdetail("A workflow is attached to it, and its history names rows by that key.")));
 	door->key_name = TupleDescAttr(RelationGetDescr(rel), door->key - 1)->attname;
 	door->key_type = TupleDescAttr(RelationGetDescr(rel), door->key - 1)->atttypid;
-	door->key_index = rel->rd_pkindex;
 	find_key_equality(door);
 	door->plain_update = has_plain_update(rel, triggers, door->status);
 	door->steps_need_checks = needs_checks(rel, door);
