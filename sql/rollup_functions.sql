@@ -11,12 +11,12 @@ CREATE FUNCTION @extschema@.crm_decimal(units bigint, decimals integer) RETURNS 
 COMMENT ON AGGREGATE @extschema@.crm_sum(bigint) IS 'The sum as a whole number: of cents, for example';
 COMMENT ON FUNCTION @extschema@.crm_decimal(bigint, integer) IS 'So many hundredths, thousandths or the like as a decimal number: crm_decimal(490, 2) is 4.90';
 
--- What waits: from a page on that a merge has said, see crm.change_tables. All of that is read, and not by an index: so a
--- SERIALIZABLE transaction has read what whoever writes a change is in conflict with (src/changes.c).
+-- What waits: from a page on that a merge has said, see crm.change_tables.
+CREATE FUNCTION @extschema@.crm_waits_from(changes regclass) RETURNS tid
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION @extschema@.crm_waiting_from(changes text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-RETURN format($$(SELECT format('(%%s,0)', coalesce(max(t.first_page) FILTER (WHERE t.name = %L AND t.written_by::xid = t.xmin AND t.file = pg_relation_filenode(%L)), 0))::tid
-            FROM crm.change_tables t)$$, changes, format('crm.%I', changes));
+RETURN format('@extschema@.crm_waits_from(%L)', format('crm.%I', changes));
 CREATE FUNCTION @extschema@.crm_waiting(grain text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 RETURN format('(SELECT * FROM crm.%1$I c WHERE c.ctid >= %2$s UNION ALL SELECT * FROM crm.%3$I c WHERE c.ctid >= %4$s)',
@@ -218,6 +218,8 @@ BEGIN
 END
 $crm_lock_rollups$;
 
+CREATE FUNCTION @extschema@.crm_current_xact_id() RETURNS xid8
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 CREATE FUNCTION @extschema@.crm_first_waiting_page(changes regclass, first bigint) RETURNS bigint
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 CREATE FUNCTION @extschema@.crm_is_seen_by_all(transaction xid8) RETURNS boolean
@@ -287,10 +289,10 @@ BEGIN
                        -- those of a month lie together
                        (SELECT ' ORDER BY ' || string_agg(d, ', ') FROM unnest('{day,month}'::text[]) d WHERE d = ANY (kept.dimensions)))
         INTO moved, page USING format('(%s,0)', page)::tid, kept.generation + 1;
-        UPDATE crm.rollups r SET generation = kept.generation + 1, sums = moved, first_page = coalesce(page, 0), file = file, written_by = pg_current_xact_id()
+        UPDATE crm.rollups r SET generation = kept.generation + 1, sums = moved, first_page = coalesce(page, 0), file = file, written_by = @extschema@.crm_current_xact_id()
         WHERE r.name = rollup;
     ELSIF page < kept.known_page THEN
-        UPDATE crm.rollups r SET first_page = page, written_by = pg_current_xact_id() WHERE r.name = rollup;
+        UPDATE crm.rollups r SET first_page = page, written_by = @extschema@.crm_current_xact_id() WHERE r.name = rollup;
     END IF;
 END
 $crm_keep_place$;
@@ -445,7 +447,7 @@ BEGIN
         UPDATE crm.change_tables t SET
             first_page = @extschema@.crm_first_waiting_page(x.relation, CASE WHEN t.written_by::xid = t.xmin AND t.file = pg_relation_filenode(x.relation) THEN t.first_page ELSE 0 END),
             file = pg_relation_filenode(x.relation),
-            written_by = pg_current_xact_id()
+            written_by = @extschema@.crm_current_xact_id()
         FROM (SELECT c.name, format('crm.%I', c.name)::regclass AS relation, row_number() OVER (ORDER BY c.name) AS n FROM crm.change_tables c) x
         WHERE t.name = x.name AND result.taken[x.n] > 0;
         UPDATE crm.merge_state SET merged_at = clock_timestamp(), merged = merged;
@@ -492,7 +494,7 @@ BEGIN
             SELECT count(*), (min(ctid)::text::point)[0]::bigint FROM filled$$,
             kept.cells, kept.generation + 1, @extschema@.crm_rollup_query(kept.grain, kept.dimensions, 'rebuild'),
             'category' = ANY (kept.dimensions), 'region' = ANY (kept.dimensions)) INTO rows, page;
-        UPDATE crm.rollups r SET sums = rows, first_page = coalesce(page, 0), file = pg_relation_filenode(kept.cells), written_by = pg_current_xact_id()
+        UPDATE crm.rollups r SET sums = rows, first_page = coalesce(page, 0), file = pg_relation_filenode(kept.cells), written_by = @extschema@.crm_current_xact_id()
         WHERE r.name = kept.name;
         IF kept.name = 'sales_by_customer_month' THEN
             DELETE FROM crm.buyers_by_month;
@@ -721,6 +723,8 @@ COMMENT ON FUNCTION @extschema@.crm_refuse_unseen_rollup(text) IS 'Error: a roll
 COMMENT ON FUNCTION @extschema@.crm_kept_from(text, regclass) IS 'The place in the table of a rollup before which there are no sums';
 COMMENT ON FUNCTION @extschema@.crm_kept(text) IS 'The kept sums of a rollup, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_keep_place(text, tid) IS 'Says where the kept sums of a rollup lie; moves them past what is dead, if that is a lot';
+COMMENT ON FUNCTION @extschema@.crm_waits_from(regclass) IS 'The place in a change table before which nothing waits';
+COMMENT ON FUNCTION @extschema@.crm_current_xact_id() IS 'The transaction that rows which are written now have as xmin, also in a subtransaction';
 COMMENT ON FUNCTION @extschema@.crm_waiting_from(text) IS 'The place in a change table from which on something waits, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_waiting(text) IS 'The changes of a grain that wait, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_first_waiting_page(regclass, bigint) IS 'The page of a change table from which on something waits after this transaction';

@@ -1,6 +1,9 @@
 /*
  * kept.c
- *		Where the kept sums of a rollup lie.
+ *		Where the kept sums of a rollup lie, and where the waiting changes.
+ *
+ * Functions and no subqueries, so that the planner can ask them how much of a table
+ * is to be read.
  */
 #include "crm.h"
 
@@ -8,6 +11,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -19,6 +23,8 @@
 #include "lookup.h"
 
 PG_FUNCTION_INFO_V1(crm_kept_from);
+PG_FUNCTION_INFO_V1(crm_waits_from);
+PG_FUNCTION_INFO_V1(crm_current_xact_id);
 
 static Datum
 get(Relation rel, TupleTableSlot *row, const char *column, Oid type, bool *isnull)
@@ -27,21 +33,21 @@ get(Relation rel, TupleTableSlot *row, const char *column, Oid type, bool *isnul
 }
 
 /*
- * Whether the row of crm.rollups says something about that table as it is now: it is
- * as one of our transactions wrote it, not restored or copied, and about this file.
+ * Whether the row of crm.rollups or crm.change_tables says something about that table as
+ * it is now: it is as one of our transactions wrote it, not restored or copied, and about this file.
  */
 static bool
-is_about(Relation rollups, TupleTableSlot *row, Relation cells)
+is_about(Relation list, TupleTableSlot *row, Relation rel)
 {
 	bool		isnull;
 	Datum		value;
 
-	value = get(rollups, row, "written_by", XID8OID, &isnull);
+	value = get(list, row, "written_by", XID8OID, &isnull);
 	if (isnull || !TransactionIdEquals(XidFromFullTransactionId(DatumGetFullTransactionId(value)),
 									   DatumGetTransactionId(slot_getsysattr(row, MinTransactionIdAttributeNumber, &isnull))))
 		return false;
-	value = get(rollups, row, "file", OIDOID, &isnull);
-	return !isnull && DatumGetObjectId(DirectFunctionCall1(pg_relation_filenode, ObjectIdGetDatum(RelationGetRelid(cells)))) == DatumGetObjectId(value);
+	value = get(list, row, "file", OIDOID, &isnull);
+	return !isnull && DatumGetObjectId(DirectFunctionCall1(pg_relation_filenode, ObjectIdGetDatum(RelationGetRelid(rel)))) == DatumGetObjectId(value);
 }
 
 /* What a call has found, for the next one of the same statement */
@@ -54,49 +60,118 @@ typedef struct KnownPlace
 	ItemPointerData place;
 } KnownPlace;
 
+/* Of the row that is shown by the snapshot of the query; the beginning of the table if that is not known */
 static void
-find_place(Datum rollup, Oid relid, ItemPointer place)
+place_in(Relation list, TupleTableSlot *row, Relation rel, ItemPointer place)
 {
-	Relation	rollups = table_open(crm_table_oid("rollups"), AccessShareLock);
-	Relation	cells = table_open(relid, AccessShareLock);
-	TupleTableSlot *row = table_slot_create(rollups, NULL);
 	bool		isnull;
 
-	ItemPointerSet(place, 0, 0);
-	if (crm_find_row(rollups, crm_unique_index(rollups, "name"), F_TEXTEQ, rollup, GetActiveSnapshot(), row) &&
-		is_about(rollups, row, cells))
-		ItemPointerSetBlockNumber(place, (BlockNumber) DatumGetInt64(get(rollups, row, "first_page", INT8OID, &isnull)));
+	if (is_about(list, row, rel))
+		ItemPointerSetBlockNumber(place, (BlockNumber) DatumGetInt64(get(list, row, "first_page", INT8OID, &isnull)));
+}
+
+static void
+find_kept(FunctionCallInfo fcinfo, ItemPointer place)
+{
+	Relation	rollups = table_open(crm_table_oid("rollups"), AccessShareLock);
+	Relation	cells = table_open(PG_GETARG_OID(1), AccessShareLock);
+	TupleTableSlot *row = table_slot_create(rollups, NULL);
+
+	if (crm_find_row(rollups, crm_unique_index(rollups, "name"), F_TEXTEQ, PG_GETARG_DATUM(0), GetActiveSnapshot(), row))
+		place_in(rollups, row, cells, place);
 	ExecDropSingleTupleTableSlot(row);
 	table_close(cells, AccessShareLock);
 	table_close(rollups, AccessShareLock);
 }
 
 /*
- * crm_kept_from(rollup text, cells regclass) returns tid
- *
- * The place in the table of a rollup's kept sums before which there are none that the
- * snapshot of the query shows; (0,0) if that is not known. A function and no subquery,
- * so that the planner can ask it how much of the table is to be read.
+ * All of the list is read, and not by an index: so a SERIALIZABLE transaction has read
+ * what whoever writes a change is in conflict with (changes.c).
  */
-Datum
-crm_kept_from(PG_FUNCTION_ARGS)
+static void
+find_waiting(FunctionCallInfo fcinfo, ItemPointer place)
+{
+	Relation	list = table_open(crm_table_oid("change_tables"), AccessShareLock);
+	Relation	changes = table_open(PG_GETARG_OID(0), AccessShareLock);
+	TupleTableSlot *row = table_slot_create(list, NULL);
+	TableScanDesc scan = table_beginscan(list, GetActiveSnapshot(), 0, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, row))
+	{
+		bool		isnull;
+		Datum		name = get(list, row, "name", TEXTOID, &isnull);
+
+		if (!isnull && strcmp(TextDatumGetCString(name), RelationGetRelationName(changes)) == 0)
+			place_in(list, row, changes, place);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(row);
+	table_close(changes, AccessShareLock);
+	table_close(list, AccessShareLock);
+}
+
+/* What a call has found holds for the next one of the same statement. */
+static Datum
+known_place(FunctionCallInfo fcinfo, void (*find) (FunctionCallInfo, ItemPointer), bool is_constant)
 {
 	FmgrInfo   *function = fcinfo->flinfo;
 	Snapshot	snapshot = GetActiveSnapshot();
 	KnownPlace *known = function->fn_extra;
 
-	/* where an index finds the sums, this is asked for each of them */
+	/* where an index finds the rows, this is asked for each of them */
 	if (known == NULL || known->xmin != snapshot->xmin || known->xmax != snapshot->xmax ||
-		known->nrunning != snapshot->xcnt || known->command != snapshot->curcid ||
-		!get_fn_expr_arg_stable(function, 0) || !get_fn_expr_arg_stable(function, 1))
+		known->nrunning != snapshot->xcnt || known->command != snapshot->curcid || !is_constant)
 	{
 		if (known == NULL)
 			known = function->fn_extra = MemoryContextAlloc(function->fn_mcxt, sizeof(KnownPlace));
-		find_place(PG_GETARG_DATUM(0), PG_GETARG_OID(1), &known->place);
+		ItemPointerSet(&known->place, 0, 0);
+		find(fcinfo, &known->place);
 		known->xmin = snapshot->xmin;
 		known->xmax = snapshot->xmax;
 		known->nrunning = snapshot->xcnt;
 		known->command = snapshot->curcid;
 	}
 	PG_RETURN_POINTER(&known->place);
+}
+
+/*
+ * crm_kept_from(rollup text, cells regclass) returns tid
+ *
+ * The place in the table of a rollup's kept sums before which there are none that the
+ * snapshot of the query shows; (0,0) if that is not known.
+ */
+Datum
+crm_kept_from(PG_FUNCTION_ARGS)
+{
+	return known_place(fcinfo, find_kept, get_fn_expr_arg_stable(fcinfo->flinfo, 0) && get_fn_expr_arg_stable(fcinfo->flinfo, 1));
+}
+
+/*
+ * crm_waits_from(changes regclass) returns tid
+ *
+ * The place in a change table before which nothing waits for who has the snapshot of
+ * the query; (0,0) if that is not known.
+ */
+Datum
+crm_waits_from(PG_FUNCTION_ARGS)
+{
+	return known_place(fcinfo, find_waiting, get_fn_expr_arg_stable(fcinfo->flinfo, 0));
+}
+
+/*
+ * crm_current_xact_id() returns xid8
+ *
+ * The transaction that rows which are written now have as xmin: pg_current_xact_id()
+ * is another one in a subtransaction.
+ */
+Datum
+crm_current_xact_id(PG_FUNCTION_ARGS)
+{
+	TransactionId xid = GetCurrentTransactionId();
+	FullTransactionId next = ReadNextFullTransactionId();
+	uint32		epoch = EpochFromFullTransactionId(next);
+
+	if (xid > XidFromFullTransactionId(next))
+		epoch--;
+	PG_RETURN_FULLTRANSACTIONID(FullTransactionIdFromEpochAndXid(epoch, xid));
 }
