@@ -157,12 +157,12 @@ crm_can_update_directly(Relation rel, const Door *door)
  * need not be fetched again. The relation info owns a copy of the triggers, we may change it.
  */
 static bool
-leave_out_capture(Relation rel, ResultRelInfo *info)
+leave_out_capture(Relation rel, const Door *door, ResultRelInfo *info)
 {
 	Trigger    *capture = NULL;
 	bool		is_recorded = false;
 
-	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || crm_is_watched(rel))
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || door->is_watched)
 		return false;
 	for (int i = 0; i < info->ri_TrigDesc->numtriggers; i++)
 	{
@@ -211,7 +211,7 @@ crm_update_directly(Relation rel, const Door *door, CrmStep *steps, int n)
 	if (!door->steps_need_checks && RelationGetDescr(rel)->constr != NULL)
 		crm_check_exprs(info) = palloc0(sizeof(ExprState *) *
 										(RelationGetDescr(rel)->constr->num_check + 1));
-	to_capture = leave_out_capture(rel, info);
+	to_capture = leave_out_capture(rel, door, info);
 	crm_epq_init(&epq, estate);
 	AfterTriggerBeginQuery();
 	for (int i = 0; i < n; i++)

@@ -23,7 +23,6 @@
 
 #include "advance.h"
 #include "attempt.h"
-#include "capture.h"
 #include "catalog.h"
 #include "changes.h"
 #include "door.h"
@@ -122,21 +121,6 @@ typedef struct Batch
 	uint64		nrows;			/* that were updated */
 	CrmStep    *current;		/* when they are taken one by one */
 } Batch;
-
-static bool
-is_watched(Relation rel, const Door *door)
-{
-	bool		result = crm_is_watched(rel);
-
-	if (!result && door->has_history)
-	{
-		Relation	history = table_open(door->history_relid, RowExclusiveLock);
-
-		result = crm_is_watched(history);
-		table_close(history, NoLock);
-	}
-	return result;
-}
 
 static void
 update_rows(void *arg)
@@ -286,7 +270,7 @@ crm_advance_orders(PG_FUNCTION_ARGS)
 	}
 
 	batch.directly = crm_can_update_directly(batch.rel, batch.door);
-	batch.is_watched = is_watched(batch.rel, batch.door);
+	batch.is_watched = batch.door->is_watched || (batch.door->has_history && batch.door->history_is_watched);
 	/* outside of any subtransaction: who lacks a right hears of it, as for one order */
 	if (!batch.directly)
 		lock_rows(batch.rel, batch.door, batch.ids);

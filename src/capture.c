@@ -443,10 +443,12 @@ typedef struct LastOrder
 static bool
 may_hold(const TriggerData *trigger)
 {
-	const TriggerDesc *triggers = trigger->tg_relation->trigdesc;
+	const TriggerDesc *triggers;
 
 	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || crm_is_watched(trigger->tg_relation))
 		return false;
+	/* to look a function up may bring news, after which the relation has its triggers elsewhere */
+	triggers = CopyTriggerDesc(trigger->tg_relation->trigdesc);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		const Trigger *other = &triggers->triggers[i];
@@ -620,7 +622,8 @@ capture_event(Relation rel, TupleTableSlot *event, int sign)
 bool
 crm_is_watched(Relation rel)
 {
-	const TriggerDesc *triggers = rel->trigdesc;
+	/* as in may_hold() */
+	const TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{

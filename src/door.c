@@ -26,6 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "capture.h"
 #include "catalog.h"
 #include "door.h"
 #include "foreign_code.h"
@@ -279,6 +280,7 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 			(att->atthasdef || att->attidentity || get_typtype(att->atttypid) == TYPTYPE_DOMAIN))
 			door->history_has_defaults = true;
 	}
+	door->history_is_watched = crm_is_watched(history);
 	door->history_runs_code = crm_has_foreign_code(history);
 	table_close(history, AccessShareLock);
 
@@ -384,6 +386,7 @@ build_door(Door *door, Relation rel)
 	door->key_type = TupleDescAttr(RelationGetDescr(rel), door->key - 1)->atttypid;
 	find_key_equality(door);
 	door->plain_update = has_plain_update(rel, triggers, door->status);
+	door->is_watched = crm_is_watched(rel);
 	door->steps_need_checks = needs_checks(rel, door);
 	get_typlenbyval(door->key_type, &door->key_len, &door->key_byval);
 

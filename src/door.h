@@ -65,11 +65,13 @@ typedef struct Door
 	int16		key_len;
 	bool		key_byval;
 	bool		plain_update;	/* no rule, policy or trigger needs a statement */
+	bool		is_watched;		/* as crm_is_watched() says, see capture.h */
 	bool		steps_need_checks;	/* a CHECK constraint is about what a step changes */
 
 	/* history, if there is a crm_record_event trigger */
 	bool		has_history;
 	bool		history_has_defaults;	/* columns that are not ours, with a default */
+	bool		history_is_watched;
 	bool		history_runs_code;	/* functions that are not ours, see foreign_code.h */
 	Oid			history_relid;
 	Oid			request_index;	/* unique on request_key, or InvalidOid */

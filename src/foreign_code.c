@@ -79,14 +79,16 @@ index_calls_foreign(Relation index)
 bool
 crm_has_foreign_code(Relation rel)
 {
+	/* to look a function up may bring news, after which the relation has its triggers elsewhere */
+	const TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
 	TupleDesc	desc = RelationGetDescr(rel);
 	const TupleConstr *constraints = desc->constr;
 	List	   *indexes;
 	ListCell   *lc;
 	bool		found = false;
 
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
-		if (trigger_is_foreign(&rel->trigdesc->triggers[i]))
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		if (trigger_is_foreign(&triggers->triggers[i]))
 			return true;
 	for (int i = 0; i < desc->natts; i++)
 		if (!TupleDescAttr(desc, i)->attisdropped &&

@@ -365,7 +365,7 @@ END $$;
 SELECT ok(bool_or(line ~ 'Index.* on sales_by_product_month_cells') AND bool_or(line ~ 'Index Cond:.*generation = .*(product_id = 1|month = )')
           AND bool_or(line ~ 'Filter:.*product_id = 1') AND bool_or(line ~ 'Filter:.*month'), 'filters reach the kept sums and the changes')
 FROM pg_temp.plan('SELECT * FROM crm.sales_by_product_month WHERE product_id = 1 AND month = ''2026-01-01''') line;
-SELECT ok(bool_or(line ~ 'Index Cond:.*month >= ') AND bool_or(line ~ 'on buyers_by_month') AND bool_or(line ~ 'Index Scan.* sales_by_category_month_by_time') AND bool_or(line ~ 'Filter:.*date_trunc.*>= '),
+SELECT ok(bool_or(line ~ 'Index Cond: .month >= ') AND bool_or(line ~ 'on buyers_by_month') AND bool_or(line ~ 'Filter:.*date_trunc.*>= '),
           'those of a range of months, through a view that is made of them')
 FROM pg_temp.plan('SELECT * FROM crm.sales_by_month WHERE month >= ''2026-01-01''') line;
 SELECT ok(bool_or(line ~ 'Index Cond:.*category = ''tea'''), 'also by category')
