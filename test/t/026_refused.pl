@@ -65,7 +65,7 @@ sub run_all
 	return [ $err =~ /ERROR:\s+(\w+)/g ];
 }
 
-my @tables = qw(orders order_lines order_events payments opportunities opportunity_lines opportunity_events line_changes order_changes event_changes);
+my @tables = qw(orders order_lines order_events payments opportunities opportunity_lines opportunity_events line_changes_1 line_changes_2 order_changes_1 order_changes_2 event_changes_1 event_changes_2 dimension_changes);
 
 sub contents
 {
