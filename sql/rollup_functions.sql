@@ -427,9 +427,8 @@ BEGIN
     PERFORM @extschema@.crm_lock_rollups();
     anything_moved := EXISTS (SELECT FROM crm.dimension_changes);
     IF NOT anything_moved AND at_least / 100 > (
-        SELECT sum(pg_relation_size(x.relation) / current_setting('block_size')::bigint - x.first_page)
-        FROM (SELECT t.relation, CASE WHEN t.written_by::xid = t.xmin AND t.file = pg_relation_filenode(t.relation) THEN t.first_page ELSE 0 END AS first_page
-              FROM (SELECT c.*, c.xmin, format('crm.%I', c.name)::regclass AS relation FROM crm.change_tables c) t) x)
+        SELECT sum(pg_relation_size(x.relation) / current_setting('block_size')::bigint - (@extschema@.crm_waits_from(x.relation)::text::point)[0]::bigint)
+        FROM (SELECT format('crm.%I', c.name)::regclass AS relation FROM crm.change_tables c) x)
     THEN
         RETURN 0;
     END IF;
@@ -445,7 +444,7 @@ BEGIN
     IF merged > 0 THEN
         -- everybody is told from which page on something waits
         UPDATE crm.change_tables t SET
-            first_page = @extschema@.crm_first_waiting_page(x.relation, CASE WHEN t.written_by::xid = t.xmin AND t.file = pg_relation_filenode(x.relation) THEN t.first_page ELSE 0 END),
+            first_page = @extschema@.crm_first_waiting_page(x.relation, (@extschema@.crm_waits_from(x.relation)::text::point)[0]::bigint),
             file = pg_relation_filenode(x.relation),
             written_by = @extschema@.crm_current_xact_id()
         FROM (SELECT c.name, format('crm.%I', c.name)::regclass AS relation, row_number() OVER (ORDER BY c.name) AS n FROM crm.change_tables c) x

@@ -83,14 +83,13 @@ record_insert(const Door *door, Relation rel, TupleTableSlot *new, HistoryRow *r
 	}
 }
 
-/* Returns false if the update was no step. */
+/* step is ours if we are in its update, else NULL. Returns false if the update was no step. */
 static bool
-record_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new, HistoryRow *row)
+record_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSlot *new, CrmStep *step, HistoryRow *row)
 {
 	text	   *old_status = DatumGetTextPP(crm_get_not_null(rel, old, door->status));
 	int32		old_version = DatumGetInt32(crm_get_not_null(rel, old, door->version));
 	TimestampTz left_at = DatumGetTimestampTz(crm_get_not_null(rel, old, door->status_since));
-	CrmStep    *step = crm_step_for(door, row->key);
 
 	crm_check_workflow_change(door, rel, old, new);
 	if (row->seq == old_version && crm_same_text(old_status, row->to))
@@ -176,7 +175,7 @@ crm_record_event(PG_FUNCTION_ARGS)
 	}
 	if (is_insert)
 		record_insert(door, rel, new, &row);
-	else if (!record_update(door, rel, trigger->tg_trigslot, new, &row))
+	else if (!record_update(door, rel, trigger->tg_trigslot, new, step, &row))
 	{
 		crm_capture_step(of_order, NULL, NULL);
 		PG_RETURN_POINTER(NULL);
