@@ -35,6 +35,7 @@
 #include "capture.h"
 #include "catalog.h"
 #include "door.h"
+#include "history.h"
 #include "key.h"
 #include "request_key.h"
 #include "row.h"
@@ -190,6 +191,7 @@ crm_update_directly(Relation rel, const Door *door, CrmStep *steps, int n)
 	EPQState	epq;
 	TupleTableSlot *old = table_slot_create(rel, &estate->es_tupleTable);
 	TupleTableSlot *new = table_slot_create(rel, &estate->es_tupleTable);
+	HistoryWriter writer = {estate->es_query_cxt};
 	uint64		nrows = 0;
 	bool		to_capture;
 
@@ -219,6 +221,7 @@ crm_update_directly(Relation rel, const Door *door, CrmStep *steps, int n)
 		CHECK_FOR_INTERRUPTS();
 		ResetPerTupleExprContext(estate);
 		steps[i].to_capture = steps[i].captured = false;
+		steps[i].writer = n > 1 ? &writer : NULL;
 		if (!crm_row_lock(rel, door, steps[i].key, estate, old))
 			continue;
 		ExecCopySlot(new, old);
@@ -231,6 +234,7 @@ crm_update_directly(Relation rel, const Door *door, CrmStep *steps, int n)
 		}
 	}
 	AfterTriggerEndQuery(estate);
+	crm_history_close(&writer);
 	for (int i = 0; i < n; i++)
 		if (steps[i].to_capture && !steps[i].captured)
 			elog(ERROR, "the change tables were not told of %s", crm_row_name(door, steps[i].key));

@@ -119,6 +119,7 @@ typedef struct CrmStep
 	bool		recorded;		/* the AFTER trigger has seen the row */
 	bool		to_capture;		/* it tells the change tables of it, too: their own trigger is left out */
 	bool		captured;		/* and has */
+	struct HistoryWriter *writer;	/* of one of several in one update: shared by them; else NULL */
 
 	/* of a workflow that changes: not one row but all, each to where its status says */
 	const struct CrmMove *moves;

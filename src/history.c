@@ -191,55 +191,79 @@ open_history(Relation rel, const Door **door)
 	return history;
 }
 
-void
-crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const HistoryRow *row,
-				   TriggerData *of_order)
+/*
+ * Nobody's own table feeds anybody's history: or a table of one's own, with our trigger on
+ * it, would write into it.
+ */
+static void
+check_owner(const Door *door, Relation history)
 {
-	Oid			owner;
-	Relation	history = open_history(rel, &door);
-	EState	   *estate;
-	ResultRelInfo *info;
-	TupleTableSlot *slot;
-	CrmCaller	caller;
-	bool		captured;
-
-	owner = door->owner;
-
-	/*
-	 * Or a table of one's own, with our trigger on it, would write into anybody's
-	 * history.
-	 */
-	if (history->rd_rel->relowner != owner && !crm_owns_relation(door->history_relid, owner))
+	if (history->rd_rel->relowner != door->owner && !crm_owns_relation(door->history_relid, door->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("the owner of table %s does not own its event table %s",
 						crm_table_name(door), crm_relation_name(history)),
 				 errhint("Give both tables the same owner.")));
+}
 
-	/*
-	 * As foreign-key triggers do: what the row sets off runs as the owner of the
-	 * event table, who put it there.
-	 */
-	crm_become_writer(history, 0, door->history_runs_code, &caller);
+static void
+open_writer(HistoryWriter *writer, Relation history, const Door *door, bool key_holds, bool has_request_key)
+{
+	MemoryContext caller = MemoryContextSwitchTo(writer->context);
+	EState	   *estate = CreateExecutorState();
+	ResultRelInfo *info;
 
-	estate = CreateExecutorState();
+	MemoryContextSwitchTo(estate->es_query_cxt);
 	info = makeNode(ResultRelInfo);
 	/* 0: there is no range table that it could be in */
 	InitResultRelInfo(info, history, 0, NULL, 0);
-	/* unless that has happened already, before this trigger's turn */
-	captured = info->ri_TrigDesc != NULL &&
-		leave_out_triggers(info, door->root_relid, table_tuple_satisfies_snapshot(rel, now, SnapshotSelf));
+	writer->captured = info->ri_TrigDesc != NULL && leave_out_triggers(info, door->root_relid, key_holds);
 	ExecOpenIndices(info, false);
-	if (row->request_key == NULL)
+	if (!has_request_key)
 		leave_out_request_index(info, door->request_index);
 	/* where AFTER triggers of the event table look for it */
 	estate->es_opened_result_relations = list_make1(info);
-	slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(history), &TTSOpsVirtual);
-	fill(slot, door, history, estate, row);
+	writer->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(history), &TTSOpsVirtual);
+	writer->info = info;
+	writer->estate = estate;
+	/* a reference of its own, or news of the table might free what it points to */
+	writer->history = table_open(RelationGetRelid(history), NoLock);
+	MemoryContextSwitchTo(caller);
+}
 
+void
+crm_history_close(HistoryWriter *writer)
+{
+	if (writer->estate == NULL)
+		return;
+	ExecCloseIndices(writer->info);
+	ExecResetTupleTable(writer->estate->es_tupleTable, false);
+	FreeExecutorState(writer->estate);
+	table_close(writer->history, NoLock);
+	writer->estate = NULL;
+}
+
+/*
+ * Whether a writer that is open may be used for another row: nothing that is not ours runs
+ * between the two, so that nobody has changed the table or the identity meanwhile.
+ */
+static bool
+may_keep_open(const HistoryWriter *writer, const Door *door)
+{
+	return writer->info->ri_TrigDesc == NULL && !door->history_has_defaults && !door->history_runs_code;
+}
+
+static void
+insert(HistoryWriter *writer, Relation history, const Door *door, const HistoryRow *row, TriggerData *of_order)
+{
+	ResultRelInfo *info = writer->info;
+	TupleTableSlot *slot = writer->slot;
+
+	ResetPerTupleExprContext(writer->estate);
+	fill(slot, door, history, writer->estate, row);
 	if (info->ri_TrigDesc != NULL)
 		AfterTriggerBeginQuery();
-	ExecSimpleRelationInsert(info, estate, slot);
+	ExecSimpleRelationInsert(info, writer->estate, slot);
 	if (!ItemPointerIsValid(&slot->tts_tid))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
@@ -247,13 +271,37 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 				 errdetail("A BEFORE trigger of table %s has suppressed the row.",
 						   crm_relation_name(history)),
 				 errhint("Look at the triggers of the table; one of them returns NULL.")));
-	crm_capture_step(of_order, history, captured ? slot : NULL);
+	crm_capture_step(of_order, history, writer->captured ? slot : NULL);
 	if (info->ri_TrigDesc != NULL)
-		AfterTriggerEndQuery(estate);
+		AfterTriggerEndQuery(writer->estate);
+}
 
-	ExecCloseIndices(info);
-	ExecResetTupleTable(estate->es_tupleTable, false);
-	FreeExecutorState(estate);
+void
+crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const HistoryRow *row,
+				   TriggerData *of_order, HistoryWriter *kept)
+{
+	Relation	history = open_history(rel, &door);
+	HistoryWriter own = {CurrentMemoryContext};
+	HistoryWriter *writer = &own;
+	CrmCaller	caller;
+	/* false if the row has been changed or deleted already, before this trigger's turn */
+	bool		is_there = table_tuple_satisfies_snapshot(rel, now, SnapshotSelf);
+
+	check_owner(door, history);
+	if (kept != NULL && is_there && row->request_key == NULL &&
+		(kept->estate == NULL || RelationGetRelid(kept->history) == RelationGetRelid(history)))
+		writer = kept;
+
+	/*
+	 * As foreign-key triggers do: what the row sets off runs as the owner of the
+	 * event table, who put it there.
+	 */
+	crm_become_writer(history, 0, door->history_runs_code, &caller);
+	if (writer->estate == NULL)
+		open_writer(writer, history, door, is_there, row->request_key != NULL);
+	insert(writer, history, door, row, of_order);
+	if (writer == &own || !may_keep_open(writer, door))
+		crm_history_close(writer);
 	crm_become_caller(&caller);
 	/* the lock stays until the end of the transaction */
 	table_close(history, NoLock);

@@ -9,6 +9,7 @@
 
 #include "commands/trigger.h"
 #include "datatype/timestamp.h"
+#include "nodes/execnodes.h"
 #include "utils/rel.h"
 
 #include "door.h"
@@ -32,12 +33,27 @@ typedef struct HistoryRow
 	int64		request_hash;	/* of a request that places an order */
 } HistoryRow;
 
+/* An event table that is open for writing; only context is set before it is. */
+typedef struct HistoryWriter
+{
+	MemoryContext context;		/* lasts as long as it may be open */
+	EState	   *estate;			/* NULL if it is not open */
+	Relation	history;
+	ResultRelInfo *info;
+	TupleTableSlot *slot;
+	bool		captured;		/* the trigger that tells the change tables of an event is left out */
+} HistoryWriter;
+
 /*
  * Append what has happened to a row of rel, as it is now. of_order is NULL, or with what the
- * change tables are to be told of the row as well (capture.h).
+ * change tables are to be told of the row as well (capture.h). writer is NULL, or for all
+ * rows of one statement: it is left open if it can be.
  */
 extern void crm_history_append(Relation rel, const Door *door, TupleTableSlot *now,
-							   const HistoryRow *row, TriggerData *of_order);
+							   const HistoryRow *row, TriggerData *of_order,
+							   HistoryWriter *writer);
+
+extern void crm_history_close(HistoryWriter *writer);
 
 /*
  * What was recorded with that request key: *found gets the row's key, event,

@@ -180,7 +180,7 @@ crm_record_event(PG_FUNCTION_ARGS)
 		crm_capture_step(of_order, NULL, NULL);
 		PG_RETURN_POINTER(NULL);
 	}
-	crm_history_append(rel, door, new, &row, of_order);
+	crm_history_append(rel, door, new, &row, of_order, step == NULL ? NULL : step->writer);
 	PG_RETURN_POINTER(NULL);
 }
 
