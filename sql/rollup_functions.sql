@@ -169,10 +169,10 @@ BEGIN
 
     -- Nearly all are known; a join for the others is not needed.
     arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s',
-        replace(replace(CASE part WHEN 'merge' THEN replace(known, in_month, 's.month') ELSE known END,
+        replace(replace(CASE part WHEN 'merge' THEN regexp_replace(replace(known, in_month, 's.month'), '\mk([pc])\.(id|value)', 's.k\1_\2', 'g') ELSE known END,
                         'THEN p.category', 'THEN (SELECT p.category FROM crm.products p WHERE p.id = s.product_id)'),
                 'THEN c.region', 'THEN (SELECT c.region FROM crm.customers c WHERE c.id = s.customer_id)'),
-        added, changes, CASE WHEN by_category THEN known_products ELSE '' END || CASE WHEN by_region THEN known_customers ELSE '' END)];
+        added, changes, CASE WHEN by_category AND part <> 'merge' THEN known_products ELSE '' END || CASE WHEN by_region AND part <> 'merge' THEN known_customers ELSE '' END)];
     -- What has moved is little, and found by its products and customers, row by row (OFFSET 0).
     IF by_category THEN
         arms := arms || format(E'    SELECT %s%s\n    FROM (SELECT DISTINCT d.id FROM %s d WHERE d.dimension = ''category'') m\n    CROSS JOIN LATERAL (SELECT f.* FROM (%s) f WHERE f.product_id = m.id OFFSET 0) s\n    CROSS JOIN (VALUES (-1), (1)) v (sign)%s',
@@ -186,9 +186,15 @@ BEGIN
     END IF;
 
     IF part = 'merge' THEN
-        RETURN format(E'SELECT %s%s FROM (\n%s) s\nGROUP BY %s\nHAVING %s', names, sums,
-                      array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '),
-                      (SELECT string_agg(format('@extschema@.crm_sum(s.%s) <> 0', m), ' OR ') FROM unnest(measures) m));
+        -- in the order of the index: neighbours are found on the same pages
+        RETURN CASE WHEN by_category OR by_region THEN
+            format(E'SELECT %s%s FROM (\n%s) s\nGROUP BY %s\nHAVING %s', names, sums,
+                   array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '),
+                   (SELECT string_agg(format('@extschema@.crm_sum(s.%s) <> 0', m), ' OR ') FROM unnest(measures) m))
+        ELSE
+            format(E'SELECT %s%s FROM %s s\nWHERE %s\nORDER BY %s', names, added, cells,
+                   (SELECT string_agg(format('s.%s <> 0', m), ' OR ') FROM unnest(measures) m), rtrim(names, ', '))
+        END;
     END IF;
     RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s FROM %s s\nUNION ALL\n%s) s\nGROUP BY %s\nHAVING @extschema@.crm_sum(s.%I) <> 0',
                   names, shown_fast, names, added, cells, array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '), measures[1]);
@@ -311,6 +317,9 @@ AS $crm_merge_statement$
         FROM crm.rollups r
     ), sums AS (
         SELECT k.grain, k.columns, format('sums_%s', row_number() OVER (ORDER BY k.grain, k.columns)) AS name FROM kept k GROUP BY 1, 2
+    ), lookups AS (
+        SELECT DISTINCT s.name, d.* FROM sums s JOIN kept k USING (grain, columns)
+        JOIN (VALUES ('category', 'product_id', 'p'), ('region', 'customer_id', 'c')) d (dimension, key, letter) ON d.dimension = ANY (k.dimensions)
     ), grains AS (
         SELECT g.grain, g.measures,
                ARRAY(SELECT DISTINCT c FROM (
@@ -346,7 +355,14 @@ AS $crm_merge_statement$
                    (SELECT string_agg(format('@extschema@.crm_sum(s.%1$s) AS %1$s', m), ', ') FROM unnest(g.measures) m), s.grain)
         FROM sums s JOIN grains g USING (grain)
     UNION ALL
-        SELECT 6, format($$found AS (
+        -- and with what is known of their products and customers, looked up row by row (OFFSET 0)
+        SELECT 6, format('known_%1$s AS (SELECT s.*%2$s FROM %1$s s%3$s)', s.name,
+                   (SELECT string_agg(format(', k%1$s.id AS k%1$s_id, k%1$s.value AS k%1$s_value', l.letter), '') FROM lookups l WHERE l.name = s.name),
+                   (SELECT string_agg(format(' LEFT JOIN LATERAL (SELECT v.id, v.value FROM crm.rollup_values v WHERE v.dimension = %L AND v.id = s.%I OFFSET 0) k%s ON true',
+                                             l.dimension, l.key, l.letter), '') FROM lookups l WHERE l.name = s.name))
+        FROM sums s WHERE EXISTS (SELECT FROM lookups l WHERE l.name = s.name)
+    UNION ALL
+        SELECT 7, format($$found AS (
     SELECT 'category' AS dimension, p.id, p.category AS value
     FROM (SELECT id FROM taken_dimensions WHERE dimension = 'category'%s) x
     CROSS JOIN LATERAL (SELECT q.id, q.category FROM crm.products q WHERE q.id = x.id OFFSET 0) p
@@ -369,11 +385,11 @@ AS $crm_merge_statement$
         WHERE CASE d.dimension WHEN 'category' THEN NOT EXISTS (SELECT FROM crm.products p WHERE p.id = d.id)
               ELSE NOT EXISTS (SELECT FROM crm.customers c WHERE c.id = d.id) END))
 )$$,
-            (SELECT string_agg(' UNION SELECT product_id FROM ' || s.name, '') FROM sums s WHERE EXISTS (SELECT FROM kept k WHERE (k.grain, k.columns) = (s.grain, s.columns) AND 'category' = ANY (k.dimensions))),
-            (SELECT string_agg(' UNION SELECT customer_id FROM ' || s.name, '') FROM sums s WHERE EXISTS (SELECT FROM kept k WHERE (k.grain, k.columns) = (s.grain, s.columns) AND 'region' = ANY (k.dimensions))))
+            (SELECT string_agg(format(' UNION SELECT product_id FROM known_%s WHERE kp_id IS NULL', l.name), '') FROM lookups l WHERE l.letter = 'p'),
+            (SELECT string_agg(format(' UNION SELECT customer_id FROM known_%s WHERE kc_id IS NULL', l.name), '') FROM lookups l WHERE l.letter = 'c'))
     UNION ALL
-        SELECT 7, format(E'%s AS (\nINSERT INTO %s AS t SELECT m.*, (SELECT r.generation FROM crm.rollups r WHERE r.name = %L) FROM (\n%s) m\nON CONFLICT %s DO UPDATE SET %s RETURNING t.ctid%s)', k.written, k.cells, k.name,
-                   @extschema@.crm_rollup_query(k.grain, k.dimensions, 'merge', s.name),
+        SELECT 8, format(E'%s AS (\nINSERT INTO %s AS t SELECT m.*, (SELECT r.generation FROM crm.rollups r WHERE r.name = %L) FROM (\n%s) m\nON CONFLICT %s DO UPDATE SET %s RETURNING t.ctid%s)', k.written, k.cells, k.name,
+                   @extschema@.crm_rollup_query(k.grain, k.dimensions, 'merge', CASE WHEN k.dimensions && '{category,region}' THEN 'known_' ELSE '' END || s.name),
                    CASE WHEN EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = k.cells::regclass AND c.conname = k.name || '_are_one')
                         THEN format('ON CONSTRAINT %I', k.name || '_are_one')
                         ELSE format('(generation, %s)', @extschema@.crm_rollup_keys(k.dimensions)) END,
@@ -381,7 +397,7 @@ AS $crm_merge_statement$
                    CASE k.name WHEN 'sales_by_customer_month' THEN ', t.customer_id, t.month, t.lines' ELSE '' END)
         FROM kept k JOIN sums s USING (grain, columns) JOIN grains g USING (grain)
     UNION ALL
-        SELECT 8, format($$counted AS (
+        SELECT 9, format($$counted AS (
     INSERT INTO crm.buyers_by_month AS t
     SELECT w.month, sum((w.lines <> 0)::integer - (w.lines <> s.lines)::integer) AS customers
     FROM %s w JOIN %s s USING (customer_id, month)

@@ -158,28 +158,13 @@ crm_can_update_directly(Relation rel, const Door *door)
  * need not be fetched again. The relation info owns a copy of the triggers, we may change it.
  */
 static bool
-leave_out_capture(Relation rel, const Door *door, ResultRelInfo *info)
+leave_out_capture(const Door *door, ResultRelInfo *info)
 {
-	Trigger    *capture = NULL;
-	bool		is_recorded = false;
-
-	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || door->is_watched)
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || !door->recorder_captures)
 		return false;
 	for (int i = 0; i < info->ri_TrigDesc->numtriggers; i++)
-	{
-		Trigger    *trigger = &info->ri_TrigDesc->triggers[i];
-
-		if (!TRIGGER_FOR_UPDATE(trigger->tgtype) || trigger->tgqual != NULL || trigger->tgnattr != 0 ||
-			trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN)
-			continue;
-		if (crm_calls(trigger, crm_capture_order))
-			capture = trigger;
-		else if (crm_calls(trigger, crm_record_event))
-			is_recorded = true;
-	}
-	if (capture == NULL || !is_recorded || RelationGetRelid(rel) != crm_table_oid("orders"))
-		return false;
-	capture->tgenabled = TRIGGER_DISABLED;
+		if (crm_calls(&info->ri_TrigDesc->triggers[i], crm_capture_order))
+			info->ri_TrigDesc->triggers[i].tgenabled = TRIGGER_DISABLED;
 	return true;
 }
 
@@ -213,7 +198,7 @@ crm_update_directly(Relation rel, const Door *door, CrmStep *steps, int n)
 	if (!door->steps_need_checks && RelationGetDescr(rel)->constr != NULL)
 		crm_check_exprs(info) = palloc0(sizeof(ExprState *) *
 										(RelationGetDescr(rel)->constr->num_check + 1));
-	to_capture = leave_out_capture(rel, door, info);
+	to_capture = leave_out_capture(door, info);
 	crm_epq_init(&epq, estate);
 	AfterTriggerBeginQuery();
 	for (int i = 0; i < n; i++)

@@ -95,6 +95,9 @@ static Source events = {"order_events", 5, {
 
 static Source *const sources[] = {&orders, &lines, &events};
 
+/* Whether crm_record_event() tells of new orders, good as long as orders.relid is set */
+static bool inserts_are_told;
+
 /* An order as the figures see it. Texts lie in the slot that it was read from. */
 typedef struct CapturedOrder
 {
@@ -146,6 +149,8 @@ check_source(Source *source, Relation rel)
 		else
 			source->numbers[i] = crm_column(rel, source->columns[i].name, source->columns[i].type);
 	}
+	if (source == &orders)
+		inserts_are_told = crm_recorder_can_capture(rel);
 	source->relid = RelationGetRelid(rel);
 }
 
@@ -401,7 +406,14 @@ capture_order(TriggerData *trigger, const EventChange *event)
 		if (old_row != NULL)
 			capture_order_of(&old, NULL, -1, -old.total, NULL);
 		if (new_row != NULL)
-			capture_order_of(&new, NULL, 1, new.total, NULL);
+		{
+			bool		is_creation = event != NULL && event->events == 1 && event->from_status == NULL &&
+				same(event->to_status, new.status);
+
+			capture_order_of(&new, NULL, 1, new.total, is_creation ? event : NULL);
+			if (is_creation)
+				event = NULL;
+		}
 	}
 	if (event != NULL)
 		crm_append_event_change(event);
@@ -424,7 +436,11 @@ capture_order(TriggerData *trigger, const EventChange *event)
 Datum
 crm_capture_order(PG_FUNCTION_ARGS)
 {
-	capture_order(crm_trigger_data(fcinfo, "crm_capture_order", CRM_TRIGGER_AFTER_ANY_ROW), NULL);
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_capture_order", CRM_TRIGGER_AFTER_ANY_ROW);
+
+	check_source(&orders, trigger->tg_relation);
+	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) || !inserts_are_told || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		capture_order(trigger, NULL);
 	PG_RETURN_POINTER(NULL);
 }
 
@@ -637,6 +653,30 @@ crm_is_watched(Relation rel)
 			return true;
 	}
 	return false;
+}
+
+bool
+crm_recorder_can_capture(Relation rel)
+{
+	const TriggerDesc *triggers;
+	bool		is_captured = false;
+	bool		is_recorded = false;
+
+	if (RelationGetRelid(rel) != crm_table_oid("orders") || crm_is_watched(rel))
+		return false;
+	/* as in may_hold() */
+	triggers = CopyTriggerDesc(rel->trigdesc);
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (!TRIGGER_FOR_ROW(trigger->tgtype) || !TRIGGER_FOR_INSERT(trigger->tgtype) || !TRIGGER_FOR_UPDATE(trigger->tgtype) ||
+			trigger->tgqual != NULL || trigger->tgnattr != 0 || trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN)
+			continue;
+		is_captured |= crm_calls(trigger, crm_capture_order);
+		is_recorded |= crm_calls(trigger, crm_record_event);
+	}
+	return is_captured && is_recorded;
 }
 
 void

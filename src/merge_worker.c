@@ -294,7 +294,7 @@ crm_merge_worker_main(Datum database)
 	while (merge_worker && naps < MAX_NAPS)
 	{
 		/* when it has become quiet, what is left, too; then, as nothing is, the space is given back */
-		int64		merged = merge(naps < MAX_NAPS - 2 ? crm_merge_threshold / 2 : 0);
+		int64		merged = merge(naps < MAX_NAPS - 2 ? crm_merge_threshold : 0);
 
 		if (merged < 0)
 			return;
