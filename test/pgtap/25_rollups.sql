@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(126);
+SELECT plan(131);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -210,6 +210,24 @@ SELECT crm_force_order(107, 'submitted', 'test');
 UPDATE crm.orders SET status = 'paid' WHERE id = 107;
 SELECT pg_temp.exact_and_merged('a trigger behind ours does');
 DROP TRIGGER z_last ON crm.orders;
+
+-- A new order and its first event are one change. Should code of the user's look at the figures before the event is written, they are as the order is.
+SELECT is(crm_merge_rollups() IS NOT NULL AND (SELECT waiting_changes = 0 FROM crm.rollup_status), true, 'nothing waits');
+INSERT INTO crm.orders (id, customer_id) VALUES (990001, 1);
+SELECT results_eq('SELECT orders, event, left_status FROM crm.order_changes_1 UNION ALL SELECT events, event, from_status FROM crm.event_changes_1', $$VALUES (1, 'create', NULL::text)$$, 'a new order is one change');
+CREATE TABLE seen (what text, is_right boolean);
+CREATE FUNCTION pg_temp.look() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO seen SELECT new.event, pg_temp.difference('SELECT workflow, status, orders FROM crm.orders_by_status_and_workflow', 'SELECT workflow, status, count(*) FROM crm.orders GROUP BY 1, 2') = 0;
+    RETURN new;
+END $$;
+CREATE VIEW crm.orders_by_status_and_workflow AS SELECT workflow, status, sum(orders)::bigint AS orders FROM crm.orders_by_status GROUP BY 1, 2;
+CREATE TRIGGER a_look BEFORE INSERT ON crm.order_events FOR EACH ROW EXECUTE FUNCTION pg_temp.look();
+INSERT INTO crm.orders (id, customer_id) VALUES (990003, 2);
+SELECT crm_advance_order(990003, 'submit');
+SELECT results_eq('SELECT what, is_right, count(*) FROM seen GROUP BY 1, 2 ORDER BY 1', $$VALUES ('create', true, 1::bigint), ('submit', true, 1)$$, 'a trigger before the event sees the figures as the orders are');
+DROP TRIGGER a_look ON crm.order_events;
+SELECT pg_temp.exact_and_merged('after it');
 
 -- Subtransactions
 SAVEPOINT s;
