@@ -1,13 +1,19 @@
 -- A workflow on a table of the user's own: done once, by the owner of the table, or in his name (src/attach.c).
-CREATE FUNCTION @extschema@.crm_attach_workflow(relation regclass, status_column name, workflow text) RETURNS regclass
+CREATE FUNCTION @extschema@.crm_attach_workflow(relation regclass, status_column name, workflow text DEFAULT NULL,
+    workflow_column name DEFAULT NULL) RETURNS regclass
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
--- Attach makes two triggers on the table, and a history beside it. Errors: 22004 for a null, 0A000 unless at READ
--- COMMITTED, 42P01, 42809 for what is no table of its own (a view, a partition, a parent by inheritance), 42501 for who is not the owner,
--- 42710 if it has a workflow, 42P16 for a key that does not fit, 42703 and 42804 for columns that do not, SL009 if
--- there is no such workflow, 42704 if a guard of it is missing, SL007 for rows with a status that it does not have,
--- 55000 for a version that counts something else, 22008 for an infinite status_since, 42P07 for a name that is taken.
-CREATE FUNCTION @extschema@.crm_attach_workflow_as_owner(relation regclass, status_column name, workflow text) RETURNS regclass
+-- What a snapshot need not show (src/attach.c).
+CREATE FUNCTION @extschema@.crm_is_new_table(relation regclass) RETURNS boolean
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+-- Attach makes two triggers on the table, and a history beside it. Errors: 22004 for a null, 0A000 unless at READ COMMITTED
+-- or for a new table, 22023 unless there is either a workflow or a column that names it, 42P01, 42809 for what is no table of its own (a
+-- view, a partition, a parent by inheritance), 42501 for who is not the owner, 42710 if it has a workflow, 42P16 for a key that does not
+-- fit, 42703, 42804 and 23502 for columns that do not, SL009 if there is no such workflow, 42704 if a guard of it is missing, SL007 for
+-- rows with a status that it does not have, 55000 for a version that counts something else, 22008 for an infinite status_since, 42P07 for
+-- a name that is taken.
+CREATE FUNCTION @extschema@.crm_attach_workflow_as_owner(relation regclass, status_column name, workflow text, workflow_column name) RETURNS regclass
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET row_security = off -- a row that a policy hid would be left without history: rather an error
@@ -19,12 +25,14 @@ DECLARE
     protector  constant regproc := '@extschema@.crm_protect_history';
     target     record;  -- the table, as the catalogue has it
     table_name text;    -- quoted, with its schema
-    definition @extschema@.crm_workflow;
-    workflow_version integer;
-    initial    text;
+    of_row     text;    -- SQL: the name of the workflow of row t
+    named      text[];  -- the workflows that rows name
+    workflows  jsonb;   -- by name: version, states, the initial one, and those with timers
     key        record;  -- the only column of the primary key
     needed     record;
     found_type text;
+    may_be_null boolean;
+    found_name text;
     found_text text;
     is_infinite boolean;
     names      jsonb;   -- what is made beside the table, by the ending of its name
@@ -34,17 +42,23 @@ DECLARE
     moment     timestamptz;
     grantee    oid;
 BEGIN
-    IF relation IS NULL OR status_column IS NULL OR workflow IS NULL THEN
+    IF relation IS NULL OR status_column IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
-            MESSAGE = 'table, status column and workflow must not be null',
+            MESSAGE = 'table and status column must not be null',
             HINT    = 'SELECT crm_attach_workflow(''tickets'', ''status'', ''ticket'')';
     END IF;
     -- A snapshot from before the lock would not show what others have written meanwhile.
-    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') AND NOT @extschema@.crm_is_new_table(relation) THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = format('a workflow cannot be attached in a %s transaction', upper(current_setting('transaction_isolation'))),
             DETAIL  = 'Rows that others have written since it began would be left without history.',
             HINT    = 'BEGIN ISOLATION LEVEL READ COMMITTED.';
+    END IF;
+    IF num_nonnulls(workflow, workflow_column) <> 1 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = 'either a workflow is attached, or the column that names it row by row',
+            DETAIL  = CASE WHEN workflow IS NULL THEN 'Neither was given.' ELSE 'Both were given.' END,
+            HINT    = 'SELECT crm_attach_workflow(''tickets'', ''status'', ''ticket''), or crm_attach_workflow(''tickets'', ''status'', workflow_column => ''workflow'')';
     END IF;
 
     -- The table
@@ -105,32 +119,61 @@ BEGIN
             HINT    = 'It needs one of type bigint, integer, smallint, uuid, text or varchar, that is not deferrable.';
     END IF;
 
-    -- Its status column
-    SELECT format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attgenerated <> '' THEN ', generated' ELSE '' END INTO found_type
-    FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = status_column AND a.attnum > 0 AND NOT a.attisdropped;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_column',
-            MESSAGE = format('column "%s" of table %s does not exist', status_column, table_name),
-            HINT    = format('ALTER TABLE %s ADD COLUMN %I text', table_name, status_column);
-    ELSIF found_type <> 'text' THEN
-        RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
-            MESSAGE = format('column "%s" of table %s is of type %s, but a status is text', status_column, table_name, found_type),
-            HINT    = format('ALTER TABLE %s ALTER COLUMN %I TYPE text', table_name, status_column);
-    END IF;
+    -- Its status column, and the one that names the workflow
+    FOR needed IN
+        SELECT * FROM (VALUES (status_column, 'status', ''), (workflow_column, 'workflow', ' NOT NULL DEFAULT ''…''')) AS c (name, what, rest)
+        WHERE c.name IS NOT NULL
+    LOOP
+        SELECT format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attgenerated <> '' THEN ', generated' ELSE '' END, NOT a.attnotnull
+        INTO found_type, may_be_null
+        FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = needed.name AND a.attnum > 0 AND NOT a.attisdropped;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION USING ERRCODE = 'undefined_column',
+                MESSAGE = format('column "%s" of table %s does not exist', needed.name, table_name),
+                HINT    = format('ALTER TABLE %s ADD COLUMN %I text%s', table_name, needed.name, needed.rest);
+        ELSIF found_type <> 'text' THEN
+            RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
+                MESSAGE = format('column "%s" of table %s is of type %s, but a %s is text', needed.name, table_name, found_type, needed.what),
+                HINT    = format('ALTER TABLE %s ALTER COLUMN %I TYPE text', table_name, needed.name);
+        ELSIF may_be_null AND needed.what = 'workflow' THEN
+            RAISE EXCEPTION USING ERRCODE = 'not_null_violation',
+                MESSAGE = format('column "%s" of table %s may be null', needed.name, table_name),
+                DETAIL  = 'Without a workflow no status is valid.',
+                HINT    = format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', table_name, needed.name);
+        END IF;
+    END LOOP;
 
-    -- The workflow. Who may change it can also keep others from changing it until this is done.
-    IF has_table_privilege('crm.workflows', 'UPDATE') THEN
-        PERFORM FROM crm.workflows w WHERE w.name = workflow FOR SHARE;
+    -- The workflows. Who may change them can also keep others from changing them until this is done.
+    IF workflow_column IS NULL THEN
+        of_row := quote_literal(workflow) || '::text';
+        named := ARRAY[workflow];
+    ELSE
+        of_row := format('t.%I', workflow_column);
+        EXECUTE format('SELECT coalesce(array_agg(DISTINCT %s COLLATE "C"), ''{}'') FROM %s t', of_row, table_name) INTO named;
     END IF;
-    SELECT w.definition, w.version INTO definition, workflow_version FROM crm.workflows w WHERE w.name = workflow;
-    IF NOT FOUND THEN
+    IF has_table_privilege('crm.workflows', 'UPDATE') THEN
+        PERFORM FROM crm.workflows w WHERE w.name = ANY (named) ORDER BY w.name FOR SHARE;
+    END IF;
+    SELECT coalesce(jsonb_object_agg(w.name, s.states || jsonb_build_object('version', w.version, 'timed',
+            (SELECT jsonb_agg(t.from_state) FROM @extschema@.crm_transitions(w.definition) t WHERE t.after IS NOT NULL))), '{}')
+    INTO workflows
+    FROM crm.workflows w CROSS JOIN LATERAL (
+        SELECT jsonb_build_object('initial', min(s.state) FILTER (WHERE s.is_initial), 'states', jsonb_agg(s.state)) AS states
+        FROM @extschema@.crm_states(w.definition) s) s
+    WHERE w.name = ANY (named);
+    SELECT n INTO found_name FROM unnest(named) n WHERE NOT workflows ? n ORDER BY n LIMIT 1;
+    IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'SL009',
-            MESSAGE = format('workflow "%s" does not exist', workflow),
-            DETAIL  = 'The workflows are the rows of table crm.workflows.',
+            MESSAGE = format('workflow "%s" does not exist', found_name),
+            DETAIL  = CASE WHEN workflow_column IS NULL THEN 'The workflows are the rows of table crm.workflows.'
+                      ELSE format('Rows of table %s name it. The workflows are the rows of table crm.workflows.', table_name) END,
             HINT    = 'Insert it there, or name one that exists.';
     END IF;
-    SELECT s.state INTO initial FROM @extschema@.crm_states(definition) s WHERE s.is_initial;
-    FOR found_text IN SELECT t.guard FROM @extschema@.crm_transitions(definition) WITH ORDINALITY t WHERE t.guard IS NOT NULL ORDER BY t.ordinality LOOP
+    -- Where each row names its workflow, the guards are looked for when a row needs them.
+    FOR found_text IN
+        SELECT t.guard FROM crm.workflows w CROSS JOIN @extschema@.crm_transitions(w.definition) WITH ORDINALITY t
+        WHERE w.name = workflow AND t.guard IS NOT NULL ORDER BY t.ordinality
+    LOOP
         IF NOT EXISTS (SELECT FROM crm.guards g WHERE g.workflow = workflow AND g.name = found_text AND g.relation = relation) THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_object',
                 MESSAGE = format('guard "%s" of workflow "%s" does not exist for table %s', found_text, workflow, table_name),
@@ -160,18 +203,20 @@ BEGIN
             EXECUTE format('UPDATE %s SET %2$I = %3$s WHERE %2$I IS NULL', table_name, needed.name, needed.first);
         END IF;
     END LOOP;
-    EXECUTE format('UPDATE %s SET %2$I = $1 WHERE %2$I IS NULL', table_name, status_column) USING initial;
+    EXECUTE format('UPDATE %s t SET %2$I = $1 -> %3$s ->> ''initial'' WHERE t.%2$I IS NULL', table_name, status_column, of_row) USING workflows;
 
     -- What is in them already
-    EXECUTE format('SELECT string_agg(format(''%%s: %%s'', to_json(s.status), s.n), '', '' ORDER BY s.n DESC, s.status)
-                    FROM (SELECT %1$I COLLATE "C" AS status, count(*) AS n FROM %2$s WHERE %1$I COLLATE "C" <> ALL ($1)
-                          GROUP BY 1 ORDER BY 2 DESC LIMIT 20) AS s', status_column, table_name)
-    INTO found_text USING (SELECT array_agg(s.state) FROM @extschema@.crm_states(definition) s);
+    EXECUTE format('SELECT s.workflow, string_agg(format(''%%s: %%s'', to_json(s.status), s.n), '', '' ORDER BY s.n DESC, s.status)
+                    FROM (SELECT %1$s COLLATE "C" AS workflow, t.%2$I COLLATE "C" AS status, count(*) AS n FROM %3$s t
+                          WHERE NOT ($1 -> %1$s -> ''states'') ? t.%2$I GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20) AS s
+                    GROUP BY 1 ORDER BY 1 LIMIT 1', of_row, status_column, table_name)
+    INTO found_name, found_text USING workflows;
     IF found_text IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'SL007',
-            MESSAGE = format('table %s has rows with a status that workflow "%s" does not have', table_name, workflow),
+            MESSAGE = format('table %s has rows with a status that workflow "%s" does not have', table_name, found_name),
             DETAIL  = format('Rows by status: %s.', found_text),
-            HINT    = format('It has: %s. Give the rows one of these.', (SELECT string_agg(to_json(s.state)::text, ', ') FROM @extschema@.crm_states(definition) s));
+            HINT    = format('It has: %s. Give the rows one of these.',
+                             (SELECT string_agg(s::text, ', ') FROM jsonb_array_elements(workflows -> found_name -> 'states') s));
     END IF;
     EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE NOT isfinite(status_since))', table_name) INTO is_infinite;
     IF is_infinite THEN
@@ -257,23 +302,24 @@ BEGIN
                        table_name, events, event_key, key.attname, status_column) USING moment;
     END IF;
     EXECUTE format('INSERT INTO %1$s (%2$I, seq, at, event, from_status, to_status, dwell, actor, role, forced, workflow, workflow_version)
-                    SELECT t.%3$I, t.version, t.status_since, CASE WHEN t.version = 1 AND t.%4$I = $1 THEN ''create'' ELSE ''import'' END,
+                    SELECT t.%3$I, t.version, t.status_since, CASE WHEN t.version = 1 AND t.%4$I = $1 -> %6$s ->> ''initial'' THEN ''create'' ELSE ''import'' END,
                            e.to_status, t.%4$I, t.status_since - e.at, coalesce(nullif(current_setting(''crm.actor'', true), ''''), $2), $2,
-                           e.to_status IS NOT NULL, $4, $3
+                           e.to_status IS NOT NULL, %6$s, ($1 -> %6$s -> ''version'')::integer
                     FROM %5$s t LEFT JOIN %1$s e ON e.%2$I = t.%3$I AND e.seq = t.version - 1
                     WHERE NOT EXISTS (SELECT FROM %1$s x WHERE x.%2$I = t.%3$I AND x.seq = t.version)',
-                   events, event_key, key.attname, status_column, table_name)
-    USING initial, coalesce(nullif(current_setting('role'), 'none'), session_user), workflow_version, workflow;
+                   events, event_key, key.attname, status_column, table_name, of_row)
+    USING workflows, coalesce(nullif(current_setting('role'), 'none'), session_user);
 
     -- From here on the door is shut.
     EXECUTE format('ALTER TABLE %s ALTER COLUMN %2$I SET NOT NULL, ALTER COLUMN %2$I DROP DEFAULT,
                     ALTER COLUMN status_since SET NOT NULL, ALTER COLUMN status_since DROP DEFAULT,
                     ALTER COLUMN version SET NOT NULL, ALTER COLUMN version SET DEFAULT 1', table_name, status_column);
-    EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION %s(%L, %L)',
-                   names ->> '_enforce_workflow', table_name, enforcer, status_column, workflow);
+    EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION %s(%L%s)',
+                   names ->> '_enforce_workflow', table_name, enforcer, status_column,
+                   CASE WHEN workflow_column IS NULL THEN format(', %L', workflow) WHEN workflow_column <> 'workflow' THEN format(', '''', %L', workflow_column) END);
     EXECUTE format('CREATE TRIGGER %I AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION %s(%L)',
                    names ->> '_record_event', table_name, recorder, (SELECT c.relname FROM pg_class c WHERE c.oid = events));
-    EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', names ->> '_enforce_workflow', table_name, 'Lets a status change only along the workflow');
+    EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', names ->> '_enforce_workflow', table_name, 'Lets a status change only along the workflow of the row');
     EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', names ->> '_record_event', table_name, format('Writes each step into %s', events));
     IF is_new THEN
         EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %s (%I)',
@@ -291,23 +337,23 @@ BEGIN
         END LOOP;
     END IF;
 
-    -- Timers: the trigger dates the rows that are there.
-    IF EXISTS (SELECT FROM @extschema@.crm_transitions(definition) t WHERE t.after IS NOT NULL) THEN
+    -- Timers: the trigger dates the rows that are there. Those to come may name a workflow that has some.
+    IF workflow_column IS NOT NULL OR workflows -> workflow -> 'timed' <> 'null' THEN
         IF NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = 'status_until' AND NOT a.attisdropped) THEN
             EXECUTE format('ALTER TABLE %s ADD COLUMN status_until timestamptz', table_name);
             EXECUTE format('COMMENT ON COLUMN %s.status_until IS %L', table_name, 'When the status ends by itself if nobody acts; kept by the database');
             EXECUTE format('CREATE INDEX %I ON %s (status_until) WHERE status_until IS NOT NULL', names ->> '_with_timers', table_name);
             EXECUTE format('COMMENT ON INDEX %I.%I IS %L', target.nspname, names ->> '_with_timers', 'Finds the rows whose status ends by itself, the next one first');
         END IF;
-        EXECUTE format('UPDATE %1$s SET %2$I = %2$I WHERE %2$I = ANY ($1) OR status_until IS NOT NULL', table_name, status_column)
-        USING (SELECT array_agg(t.from_state) FROM @extschema@.crm_transitions(definition) t WHERE t.after IS NOT NULL);
+        EXECUTE format('UPDATE %1$s t SET %2$I = t.%2$I WHERE ($1 -> %3$s -> ''timed'') ? t.%2$I OR t.status_until IS NOT NULL',
+                       table_name, status_column, of_row) USING workflows;
     END IF;
     RETURN events;
 END
 $crm_attach_workflow$;
 
 -- Detach takes the two triggers away, and what they alone could fill may be NULL again. Errors: 22004, 42P01, 42501,
--- 55000 for a table to which no workflow was attached that way.
+-- 55000 for a table that has no workflow, and for the two that come with one.
 CREATE FUNCTION @extschema@.crm_detach_workflow(relation regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -332,12 +378,18 @@ BEGIN
             DETAIL  = format('Role "%s" does not own the table.', current_user),
             HINT    = format('Ask role "%s".', pg_get_userbyid(target.relowner));
     END IF;
-    IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgparentid = 0 AND t.tgnargs = 2
+    IF target.name IN ('crm.orders', 'crm.opportunities') THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('table %s keeps its workflow', target.name),
+            DETAIL  = 'What else the extension does with its rows goes by their status.',
+            HINT    = 'Change the workflow, or have the rows name another one.';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgparentid = 0
                    AND t.tgfoid = '@extschema@.crm_enforce_workflow'::regproc) THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('crm_attach_workflow() has attached no workflow to table %s', target.name),
+            MESSAGE = format('no workflow is attached to table %s', target.name),
             HINT    = CASE WHEN pg_partition_root(relation) <> relation THEN format('Detach it from table %s.', pg_partition_root(relation))
-                      ELSE 'A trigger that calls crm_enforce_workflow() and was made by hand is dropped by hand.' END;
+                      ELSE 'crm_attach_workflow() attaches one.' END;
     END IF;
     FOR ours IN
         SELECT t.tgname, t.tgfoid = '@extschema@.crm_enforce_workflow'::regproc AS enforces,
@@ -357,9 +409,11 @@ BEGIN
 END
 $crm_detach_workflow$;
 
-COMMENT ON FUNCTION @extschema@.crm_attach_workflow(regclass, name, text) IS
-    'Puts the status column of a table under a workflow, with an event table beside it, whose name it returns; for the owner of the table';
-COMMENT ON FUNCTION @extschema@.crm_attach_workflow_as_owner(regclass, name, text) IS
+COMMENT ON FUNCTION @extschema@.crm_is_new_table(regclass) IS
+    'Whether this transaction has made the table, so that nobody else can have written rows';
+COMMENT ON FUNCTION @extschema@.crm_attach_workflow(regclass, name, text, name) IS
+    'Puts the status column of a table under a workflow, or the one that each row names in a column, with an event table beside it, whose name it returns; for the owner of the table';
+COMMENT ON FUNCTION @extschema@.crm_attach_workflow_as_owner(regclass, name, text, name) IS
     'What crm_attach_workflow() does, with the rights of the current role, which must own the table';
 COMMENT ON FUNCTION @extschema@.crm_detach_workflow(regclass) IS
     'Takes the workflow of a table away; data and history stay; for the owner of the table';

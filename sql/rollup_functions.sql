@@ -214,7 +214,7 @@ CREATE FUNCTION @extschema@.crm_lock_rollups() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $crm_lock_rollups$
 BEGIN
-    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') AND NOT @extschema@.crm_is_new_table('crm.rollups') THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = format('rollups cannot be changed in a %s transaction', upper(current_setting('transaction_isolation'))),
             DETAIL  = 'Its snapshot may be older than what others have merged.',

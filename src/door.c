@@ -344,20 +344,24 @@ build_door(Door *door, Relation rel)
 				 errmsg("no workflow is attached to table %s", crm_relation_name(rel)),
 				 errdetail("It has no trigger that calls crm_enforce_workflow()."),
 				 errhint("crm_attach_workflow() attaches one.")));
-	if (enforcer->tgnargs < 1 || enforcer->tgnargs > 2)
+	if (enforcer->tgnargs < 1 || enforcer->tgnargs > 3 ||
+		(enforcer->tgnargs == 3 && enforcer->tgargs[1][0] != '\0'))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("trigger \"%s\" of table %s needs one or two arguments",
+				 errmsg("trigger \"%s\" of table %s needs a status column and what says the workflow",
 						enforcer->tgname, crm_relation_name(rel)),
-				 errhint("crm_enforce_workflow('status') takes the workflow from the column \"workflow\", crm_enforce_workflow('status', 'order') names it.")));
+				 errhint("crm_enforce_workflow('status') takes the workflow from the column \"workflow\", crm_enforce_workflow('status', '', 'process') from another one, crm_enforce_workflow('status', 'order') names it.")));
 
 	door->root_relid = find_root(enforcer->tgoid);
 	door->owner = crm_relation_owner(door->root_relid);
 	door->status = crm_column(rel, enforcer->tgargs[0], TEXTOID);
 	namestrcpy(&door->status_name, enforcer->tgargs[0]);
-	door->by_column = enforcer->tgnargs == 1;
+	door->by_column = enforcer->tgnargs != 2;
 	if (door->by_column)
-		door->workflow = crm_column(rel, "workflow", TEXTOID);
+	{
+		namestrcpy(&door->workflow_name, enforcer->tgnargs == 3 ? enforcer->tgargs[2] : "workflow");
+		door->workflow = crm_column(rel, NameStr(door->workflow_name), TEXTOID);
+	}
 	else
 	{
 		if (strlen(enforcer->tgargs[1]) >= NAMEDATALEN)
@@ -542,6 +546,13 @@ crm_step_for(const Door *door, Datum key)
 	return crm_same_key(door, step->key, key) ? step : NULL;
 }
 
+const char *
+crm_of_workflow(const Door *door)
+{
+	return door->by_column ? psprintf(" AND %s OPERATOR(pg_catalog.=) $2",
+									  quote_identifier(NameStr(door->workflow_name))) : "";
+}
+
 text *
 crm_row_workflow_text(const Door *door, Relation rel, TupleTableSlot *row)
 {
@@ -554,7 +565,8 @@ crm_row_workflow_text(const Door *door, Relation rel, TupleTableSlot *row)
 	if (isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("null value in column \"workflow\" of table %s", crm_table_name(door)),
+				 errmsg("null value in column \"%s\" of table %s", NameStr(door->workflow_name),
+						crm_table_name(door)),
 				 errdetail("Without a workflow no status is valid.")));
 	return DatumGetTextPP(value);
 }

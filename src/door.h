@@ -50,6 +50,7 @@ typedef struct Door
 	NameData	status_name;
 	NameData	key_name;
 	NameData	fixed_workflow; /* name, if not by_column */
+	NameData	workflow_name;	/* of the column, if by_column */
 	AttrNumber	key;			/* the primary key's only column */
 	AttrNumber	status;
 	AttrNumber	status_since;
@@ -176,6 +177,12 @@ extern int	crm_trigger_depth(void);
  */
 extern void crm_check_workflow_change(const Door *door, Relation rel, TupleTableSlot *old,
 									  TupleTableSlot *new);
+
+/*
+ * Of queries for the rows of one workflow: " AND …", where that is $2, if each row
+ * names its own; else nothing, and they have one argument
+ */
+extern const char *crm_of_workflow(const Door *door);
 
 /* The workflow that a row follows, with its version unless that is NULL, and its name */
 extern const Workflow *crm_row_workflow(const Door *door, Relation rel, TupleTableSlot *row,

@@ -370,12 +370,13 @@ enforce_update(const Door *door, Relation rel, TupleTableSlot *old, TupleTableSl
 }
 
 /*
- * crm_enforce_workflow(status_column [, workflow]) returns trigger
+ * crm_enforce_workflow(status_column [, workflow [, workflow_column]]) returns trigger
  *
  * BEFORE INSERT OR UPDATE row trigger. The status in that column starts in the
  * initial state of the workflow and changes only along its edges; version counts
  * the steps, status_since dates the last one. The workflow is named by the second
- * argument, or row by row by the column "workflow".
+ * argument, or row by row by the column that is the third, with the second empty;
+ * without these, by the column "workflow".
  *
  * Errors: SL001 to SL010 of errors.h as they apply, 42501 for a change of the
  * workflow of a row by anybody but the owner, 55000 and 42xxx for a table that

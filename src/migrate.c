@@ -296,7 +296,7 @@ move_rows(Relation rel, const Migration *m, CrmStep *step)
 	keys = palloc(sizeof(Datum) * ROWS_A_BATCH);
 	rows = SPI_cursor_open_with_args(NULL,
 									 psprintf("SELECT %s FROM %s WHERE %s OPERATOR(pg_catalog.=) ANY ($1)%s", key, table, status,
-											  door->by_column ? " AND workflow OPERATOR(pg_catalog.=) $2" : ""),
+											  crm_of_workflow(door)),
 									 door->by_column ? 2 : 1, types, values, NULL, false, 0);
 	for (;;)
 	{

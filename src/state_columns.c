@@ -135,10 +135,8 @@ update_rows(Relation rel, const Door *door, const char *workflow, List *states)
 	CrmStep		step = {0};
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "UPDATE %s SET %s = %s WHERE %s OPERATOR(pg_catalog.=) ANY ($1)",
-					 crm_relation_name(rel), status, status, status);
-	if (door->by_column)
-		appendStringInfoString(&sql, " AND workflow OPERATOR(pg_catalog.=) $2");
+	appendStringInfo(&sql, "UPDATE %s SET %s = %s WHERE %s OPERATOR(pg_catalog.=) ANY ($1)%s",
+					 crm_relation_name(rel), status, status, status, crm_of_workflow(door));
 	step.relid = door->root_relid;
 	step.kind = CRM_STEP_REFRESH;
 	step.outer = crm_current_step;

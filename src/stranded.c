@@ -91,7 +91,7 @@ count_in(List *standing, Relation rel, const char *workflow, Datum statuses, boo
 	appendStringInfo(&sql, "SELECT %s, pg_catalog.count(*) FROM %s %s WHERE %s OPERATOR(pg_catalog.%s ($1)%s GROUP BY 1 ORDER BY 1",
 					 status, rel->rd_rel->relkind == RELKIND_RELATION ? "ONLY" : "", crm_relation_name(rel),
 					 status, none_of_them ? "<>) ALL" : "=) ANY",
-					 door->by_column ? " AND workflow OPERATOR(pg_catalog.=) $2" : "");
+					 crm_of_workflow(door));
 	SPI_connect();
 	plan = SPI_prepare(sql.data, door->by_column ? 2 : 1, types);
 	if (plan == NULL ||

@@ -1,10 +1,10 @@
--- The door of opportunities, as that of orders: each row names its process. (crm_attach_workflow() gives all rows of a table the same one.)
-CREATE TRIGGER opportunities_enforce_workflow
-    BEFORE INSERT OR UPDATE ON crm.opportunities
-    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_enforce_workflow('status');
-CREATE TRIGGER opportunities_record_event
-    AFTER INSERT OR UPDATE ON crm.opportunities
-    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_record_event('opportunity_events');
+-- History is written by the machine.
+CREATE TRIGGER opportunity_events_protect_history
+    BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON crm.opportunity_events
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_protect_history();
+
+-- The door, as that of any table: triggers opportunities_enforce_workflow and opportunities_record_event, and a column status_until.
+SELECT @extschema@.crm_attach_workflow('crm.opportunities', 'status', workflow_column => 'workflow');
 
 -- The amount of an opportunity is that of its lines; won, it becomes an order. (A transition table belongs
 -- to one event, so there are three triggers where one would do.)
@@ -27,13 +27,6 @@ CREATE TRIGGER opportunity_lines_truncated
     AFTER TRUNCATE ON crm.opportunity_lines
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_opportunity_lines();
 
--- History is written by the machine.
-CREATE TRIGGER opportunity_events_protect_history
-    BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON crm.opportunity_events
-    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_protect_history();
-
-COMMENT ON TRIGGER opportunities_enforce_workflow     ON crm.opportunities      IS 'Lets a status change only along the workflow of the opportunity';
-COMMENT ON TRIGGER opportunities_record_event         ON crm.opportunities      IS 'Writes each step into opportunity_events';
 COMMENT ON TRIGGER opportunities_keep_amount          ON crm.opportunities      IS 'Keeps the amount equal to the lines, fills in the default currency, and lets nobody but the owner say which order it became';
 COMMENT ON TRIGGER opportunities_win_order            ON crm.opportunities      IS 'Makes an order of an opportunity that is won';
 COMMENT ON TRIGGER opportunity_lines_inserted         ON crm.opportunity_lines  IS 'Keeps the amount of the opportunity, which must be one whose lines may change';

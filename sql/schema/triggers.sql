@@ -1,10 +1,10 @@
--- The door: every way to change orders.status passes these two.
-CREATE TRIGGER orders_enforce_workflow
-    BEFORE INSERT OR UPDATE ON crm.orders
-    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_enforce_workflow('status');
-CREATE TRIGGER orders_record_event
-    AFTER INSERT OR UPDATE ON crm.orders
-    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_record_event('order_events');
+-- History is written by the machine.
+CREATE TRIGGER order_events_protect_history
+    BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON crm.order_events
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_protect_history();
+
+-- The door, as that of any table: every way to change orders.status passes orders_enforce_workflow and orders_record_event.
+SELECT @extschema@.crm_attach_workflow('crm.orders', 'status', workflow_column => 'workflow');
 
 -- What the house rules decide about an order.
 CREATE TRIGGER orders_apply_settings
@@ -53,11 +53,6 @@ CREATE TRIGGER payments_total_deleted
 CREATE TRIGGER payments_total_truncated
     AFTER TRUNCATE ON crm.payments
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_total_payments();
-
--- History is written by the machine.
-CREATE TRIGGER order_events_protect_history
-    BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON crm.order_events
-    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_protect_history();
 
 -- What writes do to the sales figures (rollups.sql).
 CREATE TRIGGER orders_capture
@@ -162,8 +157,6 @@ ALTER TABLE crm.guards    ENABLE ALWAYS TRIGGER guards_invalidate_cache_on_trunc
 ALTER TABLE crm.settings  ENABLE ALWAYS TRIGGER settings_invalidate_cache;
 ALTER TABLE crm.settings  ENABLE ALWAYS TRIGGER settings_invalidate_cache_on_truncate;
 
-COMMENT ON TRIGGER orders_enforce_workflow      ON crm.orders       IS 'Lets a status change only along the workflow of the order';
-COMMENT ON TRIGGER orders_record_event          ON crm.orders       IS 'Writes each step into order_events';
 COMMENT ON TRIGGER orders_apply_settings        ON crm.orders       IS 'Fills placed_on, the default currency and the exchange rate';
 COMMENT ON TRIGGER settings_keep_currency       ON crm.settings     IS 'Refuses another reporting currency once there is an order';
 COMMENT ON TRIGGER order_events_protect_history ON crm.order_events IS 'Nobody but the table''s owner changes history by hand';

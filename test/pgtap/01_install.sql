@@ -70,7 +70,7 @@ SELECT set_eq($$
           'crm_advance(regclass,text,text,text,text,integer)', 'crm_available_events(regclass,bigint)',
           'crm_available_events(regclass,uuid)', 'crm_available_events(regclass,text)', 'crm_force(regclass,bigint,text,text)',
           'crm_force(regclass,uuid,text,text)', 'crm_force(regclass,text,text,text)',
-          'crm_attach_workflow(regclass,name,text)', 'crm_attach_workflow_as_owner(regclass,name,text)', 'crm_detach_workflow(regclass)',
+          'crm_attach_workflow(regclass,name,text,name)', 'crm_attach_workflow_as_owner(regclass,name,text,name)', 'crm_detach_workflow(regclass)', 'crm_is_new_table(regclass)',
           'crm_place_order(bigint,jsonb,text,text,text,numeric,text,text,timestamp with time zone,jsonb,text)',
           'crm_record_payment(bigint,numeric,text,text,text,text,text)', 'crm_record_refund(bigint,numeric,text,text,text,text,text)',
           'crm_is_currency(text)', 'crm_keep_totals()', 'crm_check_order_line()', 'crm_total_order_lines()', 'crm_check_payment()', 'crm_total_payments()', 'crm_protect_ledger()',
@@ -135,7 +135,7 @@ SELECT is_empty($$
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
     WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_run_timers', 'crm_place_order', 'crm_record_payment', 'crm_record_refund', 'crm_customer_timeline', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_attach_workflow_as_owner', 'crm_detach_workflow', 'crm_create_tables')
-    AND p.proname !~ '_rollup' AND p.proname NOT IN ('crm_first_waiting_page', 'crm_is_seen_by_all', 'crm_empty_changes', 'crm_kept_from', 'crm_keep_place', 'crm_merge_statement', 'crm_merge_changes', 'crm_prune_changes', 'crm_waits_from', 'crm_current_xact_id')
+    AND p.proname !~ '_rollup' AND p.proname NOT IN ('crm_first_waiting_page', 'crm_is_seen_by_all', 'crm_is_new_table', 'crm_empty_changes', 'crm_kept_from', 'crm_keep_place', 'crm_merge_statement', 'crm_merge_changes', 'crm_prune_changes', 'crm_waits_from', 'crm_current_xact_id')
     AND p.proname NOT IN ('crm_funnel_step', 'crm_funnel_reached', -- calendar days are those of the time zone
         'crm_product_affinity', 'crm_order_ways', 'crm_kpis')
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('i', 's')$$,

@@ -20,7 +20,8 @@ ALTER TABLE regress_crm."Tickets" ADD COLUMN status_until timestamptz; CREATE IN
 SELECT id, "State", status_until - status_since AS lasts FROM regress_crm."Tickets";
 UPDATE crm.workflows SET definition = E'[*] --> open\nopen --> closed : close\nclosed --> [*]' WHERE name = 'ticket';
 UPDATE crm.workflows SET definition = E'[*] --> open\nopen --> closed : close\nopen --> closed : after 1 day\nclosed --> [*]' WHERE name = 'ticket';
--- rows that name their workflow themselves
+-- rows that name their workflow themselves; it is attached with the column
+ALTER TABLE crm.opportunities DROP COLUMN status_until;
 UPDATE crm.workflows SET definition = replace(definition::text, 'talking --> lost : lose', E'talking --> lost : lose\nlead --> lost : after 1 year')::crm_workflow WHERE name = 'opportunity';
 UPDATE crm.workflows SET definition = replace(definition::text, 'after 1 year', 'forget')::crm_workflow WHERE name = 'opportunity';
 INSERT INTO crm.opportunities (customer_id, name) VALUES (1, 'Tea');
