@@ -112,6 +112,9 @@ INSERT INTO crm.workflows (name, definition) VALUES ('ticket', E'[*] --> open\no
 SELECT SCHEMA.crm_attach_workflow('public.tickets', 'Stand', 'ticket'), SCHEMA.crm_attach_workflow('public.parts', 'status', 'ticket');
 SELECT SCHEMA.crm_advance('public.tickets', '00000000-0000-0000-0000-000000000001', 'close', request_key => 'key of 1');
 SELECT SCHEMA.crm_advance('public.parts', 9, 'close');
+CREATE TABLE public.cases (id integer PRIMARY KEY, process text NOT NULL, status text);
+INSERT INTO public.cases VALUES (1, 'opportunity', 'visited'), (2, 'loan', NULL);
+SELECT SCHEMA.crm_attach_workflow('public.cases', 'status', workflow_column => 'process');
 CREATE TABLE public.asleep (id integer PRIMARY KEY, status text);
 SELECT SCHEMA.crm_attach_workflow('public.asleep', 'status', 'opportunity');
 ALTER TABLE public.asleep DISABLE TRIGGER asleep_enforce_workflow, DISABLE TRIGGER asleep_record_event;
@@ -185,7 +188,8 @@ sub check_copy
 	my $any = "SELECT $schema.crm_advance";
 	is($node->safe_psql($copy, "SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM public.$_ t"),
 		$node->safe_psql($original, "SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM public.$_ t"),
-		"$how: same rows in $_") for qw(tickets tickets_events parts parts_events);
+		"$how: same rows in $_") for qw(tickets tickets_events parts parts_events cases cases_events);
+	is($node->safe_psql($copy, "$any('public.cases', 1, 'quote')"), 'quoted', "$how: a row takes a step of the workflow that it names");
 	is($node->safe_psql($copy, "$any('public.tickets', '00000000-0000-0000-0000-000000000002', 'close')"), 'closed',
 		"$how: a row of a table of the user's takes a step");
 	is($node->safe_psql($copy, "$any('public.tickets', '00000000-0000-0000-0000-000000000001', 'close', request_key => 'key of 1')"),
