@@ -108,6 +108,7 @@ typedef struct CapturedOrder
 	text	   *workflow;
 	text	   *status;
 	Numeric		rate;
+	Datum		exact_total;	/* numeric */
 	int64		total;			/* cents */
 	bool		booked;
 } CapturedOrder;
@@ -228,8 +229,15 @@ is_booked(text *workflow, text *status)
 	return result;
 }
 
+static bool
+same(const text *a, const text *b)
+{
+	return a == NULL || b == NULL ? a == b : crm_same_text(a, b);
+}
+
+/* old is what the order was before, or NULL: what is the same is not worked out again */
 static void
-read_order(Relation rel, TupleTableSlot *row, CapturedOrder *order)
+read_order(Relation rel, TupleTableSlot *row, CapturedOrder *order, const CapturedOrder *old)
 {
 	order->day = DatumGetDateADT(get_value(&orders, rel, row, ORDER_DAY));
 	order->customer_id = DatumGetInt64(get_value(&orders, rel, row, ORDER_CUSTOMER));
@@ -238,14 +246,11 @@ read_order(Relation rel, TupleTableSlot *row, CapturedOrder *order)
 	order->workflow = DatumGetTextPP(get_value(&orders, rel, row, ORDER_WORKFLOW));
 	order->status = DatumGetTextPP(get_value(&orders, rel, row, ORDER_STATUS));
 	order->rate = DatumGetNumeric(get_value(&orders, rel, row, ORDER_RATE));
-	order->total = times(get_value(&orders, rel, row, ORDER_TOTAL), 100);
-	order->booked = is_booked(order->workflow, order->status);
-}
-
-static bool
-same(const text *a, const text *b)
-{
-	return a == NULL || b == NULL ? a == b : crm_same_text(a, b);
+	order->exact_total = get_value(&orders, rel, row, ORDER_TOTAL);
+	order->total = old != NULL && datum_image_eq(order->exact_total, old->exact_total, false, -1) ?
+		old->total : times(order->exact_total, 100);
+	order->booked = old != NULL && same(order->workflow, old->workflow) && same(order->status, old->status) ?
+		old->booked : is_booked(order->workflow, order->status);
 }
 
 /* Whether lines count the same for both */
@@ -382,9 +387,9 @@ capture_order(TriggerData *trigger, const EventChange *event)
 	check_source(&orders, rel);
 	get_rows(trigger, &old_row, &new_row);
 	if (old_row != NULL)
-		read_order(rel, old_row, &old);
+		read_order(rel, old_row, &old, NULL);
 	if (new_row != NULL)
-		read_order(rel, new_row, &new);
+		read_order(rel, new_row, &new, old_row == NULL ? NULL : &old);
 
 	if (old_row != NULL && new_row != NULL && same_group_of_orders(&old, &new))
 	{
@@ -510,7 +515,7 @@ get_order(FunctionCallInfo fcinfo, int64 id, CommandId command)
 	{
 		/* a page must not stay pinned until the next line */
 		ExecMaterializeSlot(row);
-		read_order(rel, row, &last->order);
+		read_order(rel, row, &last->order, NULL);
 	}
 	MemoryContextSwitchTo(caller);
 	last->id = id;
@@ -528,9 +533,9 @@ crm_order_counts_as_after(Relation rel, int64 id, TupleTableSlot *now, CommandId
 				new;
 
 	check_source(&orders, rel);
-	read_order(rel, now, &new);
+	read_order(rel, now, &new, NULL);
 	if (crm_find_row(rel, crm_primary_key(rel, "id", NULL), F_INT8EQ, Int64GetDatum(id), snapshot, then))
-		read_order(rel, then, &old);
+		read_order(rel, then, &old, NULL);
 	UnregisterSnapshot(snapshot);
 	if ((old.booked || new.booked) && !(old.booked && same_for_lines(&old, &new)))
 		return false;
