@@ -11,7 +11,7 @@ CREATE FUNCTION @extschema@.crm_decimal(units bigint, decimals integer) RETURNS 
 COMMENT ON AGGREGATE @extschema@.crm_sum(bigint) IS 'The sum as a whole number: of cents, for example';
 COMMENT ON FUNCTION @extschema@.crm_decimal(bigint, integer) IS 'So many hundredths, thousandths or the like as a decimal number: crm_decimal(490, 2) is 4.90';
 
--- What waits: from a page on that a merge has said, see crm.change_tables.
+-- What waits: from a page on that a merge has said, see crm.change_tables. A row without a day is a mark of a merge (src/changes.c).
 CREATE FUNCTION @extschema@.crm_waits_from(changes regclass) RETURNS tid
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION @extschema@.crm_waiting_from(changes text) RETURNS text
@@ -19,7 +19,7 @@ CREATE FUNCTION @extschema@.crm_waiting_from(changes text) RETURNS text
 RETURN format('@extschema@.crm_waits_from(%L)', format('crm.%I', changes));
 CREATE FUNCTION @extschema@.crm_waiting(grain text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-RETURN format('(SELECT * FROM crm.%1$I c WHERE c.ctid >= %2$s UNION ALL SELECT * FROM crm.%3$I c WHERE c.ctid >= %4$s)',
+RETURN format('(SELECT * FROM crm.%1$I c WHERE c.ctid >= %2$s AND c.day IS NOT NULL UNION ALL SELECT * FROM crm.%3$I c WHERE c.ctid >= %4$s AND c.day IS NOT NULL)',
               grain || '_changes_1', @extschema@.crm_waiting_from(grain || '_changes_1'),
               grain || '_changes_2', @extschema@.crm_waiting_from(grain || '_changes_2'));
 
@@ -240,7 +240,7 @@ CREATE FUNCTION @extschema@.crm_empty_changes() RETURNS void
 AS $crm_empty_changes$
 DECLARE
     grown    record;
-    is_free  constant text := 'SELECT NOT EXISTS (SELECT FROM %1$s c WHERE c.ctid >= %2$s) AND EXISTS (
+    is_free  constant text := 'SELECT NOT EXISTS (SELECT FROM %1$s c WHERE c.ctid >= %2$s AND c.day IS NOT NULL) AND EXISTS (
         SELECT FROM crm.change_tables t WHERE t.name = %3$L AND t.written_by::xid = t.xmin AND %4$I.crm_is_seen_by_all(t.written_by))';
     is_ready boolean;
 BEGIN
@@ -327,7 +327,7 @@ AS $crm_merge_statement$
                    UNION ALL SELECT c FROM unnest('{status,left_status,stepped_on,event,dwell}'::text[]) c WHERE g.grain = 'order') x) || g.measures AS columns
         FROM (VALUES ('line', '{lines,quantity,amount}'::text[]), ('order', '{orders,total}'), ('event', '{events,dwell}')) g (grain, measures)
     ), parts AS (
-        SELECT 1 AS place, format('taken_%1$s_%2$s AS (DELETE FROM crm.%3$I c WHERE c.ctid >= %4$s AND c.ctid < format(''(%%s,0)'', least(((%4$s)::text::point)[0]::bigint + $1, 4294967294))::tid RETURNING %5$s)',
+        SELECT 1 AS place, format('taken_%1$s_%2$s AS (DELETE FROM crm.%3$I c WHERE c.ctid >= %4$s AND c.ctid < format(''(%%s,0)'', least(((%4$s)::text::point)[0]::bigint + $1, 4294967294))::tid AND c.day IS NOT NULL RETURNING %5$s)',
                    g.grain, n, g.grain || '_changes_' || n, @extschema@.crm_waiting_from(g.grain || '_changes_' || n),
                    (SELECT string_agg(CASE c WHEN 'month' THEN 'date_trunc(''month'', c.day::timestamp)::date AS month' ELSE 'c.' || c END, ', ')
                     FROM unnest(g.columns) c)) AS part

@@ -19,6 +19,10 @@
  * exclusively, for no longer than it takes to get it: whoever writes afterwards has
  * seen the end as the merge has, or a later one.
  *
+ * VACUUM (TRUNCATE) must not cut such pages off: writers would begin again before the page
+ * that readers begin at. So each merge leaves a mark on the last page, a row of NULLs, which is
+ * no change and stays until the table is emptied.
+ *
  * A batch of steps, and a statement that changes lines, hold their rows back and write
  * them page by page.
  */
@@ -186,11 +190,25 @@ want_merge_after(TupleTableSlot **slots, int n)
 		}
 }
 
+/* At the end of the table */
 static void
-write_rows(Relation rel, TupleTableSlot **slots, int n)
+write_at_end(Relation rel, TupleTableSlot **slots, int n)
 {
 	BlockNumber pages;
 
+	LockPage(rel, 0, ShareLock);
+	pages = RelationGetNumberOfBlocks(rel);
+	RelationSetTargetBlock(rel, pages == 0 ? InvalidBlockNumber : pages - 1);
+	if (n == 1)
+		table_tuple_insert(rel, slots[0], GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, NULL);
+	else
+		table_multi_insert(rel, slots, n, GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, NULL);
+	UnlockPage(rel, 0, ShareLock);
+}
+
+static void
+write_rows(Relation rel, TupleTableSlot **slots, int n)
+{
 	/*
 	 * Readers' scans of a range of pages leave no predicate locks behind; that of crm.change_tables,
 	 * which tells them where to begin, does.
@@ -203,14 +221,7 @@ write_rows(Relation rel, TupleTableSlot **slots, int n)
 		table_close(list, AccessShareLock);
 	}
 
-	LockPage(rel, 0, ShareLock);
-	pages = RelationGetNumberOfBlocks(rel);
-	RelationSetTargetBlock(rel, pages == 0 ? InvalidBlockNumber : pages - 1);
-	if (n == 1)
-		table_tuple_insert(rel, slots[0], GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, NULL);
-	else
-		table_multi_insert(rel, slots, n, GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, NULL);
-	UnlockPage(rel, 0, ShareLock);
+	write_at_end(rel, slots, n);
 	crm_count_changes(n);
 	want_merge_after(slots, n);
 }
@@ -530,30 +541,12 @@ crm_changes_init(void)
 	RegisterSubXactCallback(at_end_of_subtransaction, NULL);
 }
 
-/* The last page below this one that has rows on it, so that a crash does not lose it; else first */
-static BlockNumber
-last_used_page(Relation rel, BlockNumber first, BlockNumber page)
-{
-	while (page > first)
-	{
-		Buffer		buffer = ReadBuffer(rel, page);
-		bool		is_used;
-
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		is_used = PageGetMaxOffsetNumber(BufferGetPage(buffer)) > 0;
-		UnlockReleaseBuffer(buffer);
-		if (is_used)
-			break;
-		page--;
-	}
-	return page;
-}
-
 /*
  * crm_first_waiting_page(changes regclass, first bigint) returns bigint
  *
  * The page of a change table from which on something waits, or may come to wait,
- * after this transaction has taken what it saw; first is what it was before. To be called by a merge
+ * after this transaction has taken what it saw; first is what it was before. Leaves a mark there or
+ * behind it, so that neither VACUUM nor a crash makes the table end before. To be called by a merge
  * only, which is one at a time. Errors: 42501 for who does not own the table.
  */
 Datum
@@ -562,18 +555,18 @@ crm_first_waiting_page(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 	BlockNumber first = (BlockNumber) PG_GETARG_INT64(1);
 	Relation	rel = table_open(relid, RowExclusiveLock);
-	BlockNumber pages;
 	BlockNumber last;
 	TableScanDesc scan;
 	TupleTableSlot *slot;
+	AttrNumber	day;
 	SnapshotData dirty;
 	ItemPointerData from,
 				to;
 
 	if (!crm_owns_relation(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(rel));
-	pages = RelationGetNumberOfBlocks(rel);
-	if (pages == 0 || first >= pages)
+	last = RelationGetNumberOfBlocks(rel);
+	if (first >= last)
 	{
 		table_close(rel, NoLock);
 		PG_RETURN_INT64(0);
@@ -582,20 +575,27 @@ crm_first_waiting_page(PG_FUNCTION_ARGS)
 	LockPage(rel, 0, ExclusiveLock);
 	UnlockPage(rel, 0, ExclusiveLock);
 
-	last = last_used_page(rel, first, pages - 1);
+	slot = table_slot_create(rel, NULL);
+	day = crm_column(rel, "day", DATEOID);
+	last--;
 	if (last > first)
 	{
 		/* what others have written, committed or not, and we have not taken */
 		InitDirtySnapshot(dirty);
 		ItemPointerSet(&from, first, FirstOffsetNumber);
 		ItemPointerSet(&to, last - 1, MaxOffsetNumber);
-		slot = table_slot_create(rel, NULL);
 		scan = table_beginscan_tidrange(rel, &dirty, &from, &to);
-		if (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
-			last = ItemPointerGetBlockNumber(&slot->tts_tid);
+		while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
+			if (!slot_attisnull(slot, day))
+			{
+				last = ItemPointerGetBlockNumber(&slot->tts_tid);
+				break;
+			}
 		table_endscan(scan);
-		ExecDropSingleTupleTableSlot(slot);
 	}
+	ExecStoreAllNullTuple(slot);
+	write_at_end(rel, &slot, 1);
+	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
 	PG_RETURN_INT64(last);
 }

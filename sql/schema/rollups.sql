@@ -14,7 +14,7 @@ CREATE TABLE crm.rollups (
 );
 
 -- No index on any of these: a writer appends and goes on. Rows go away when they are merged; what of that is dead is not
--- used again, nor may VACUUM cut pages off: change_tables counts them. There are two of each kind: when the first has grown,
+-- used again, and a mark behind it keeps VACUUM from cutting it off: change_tables counts pages. There are two of each kind: when the first has grown,
 -- writers go to the second until the first could be emptied (src/changes.c).
 CREATE TABLE crm.line_changes_1 (
     day          date,
@@ -26,7 +26,7 @@ CREATE TABLE crm.line_changes_1 (
     currency     text,
     workflow     text,
     owner        text
-) WITH (autovacuum_enabled = off, vacuum_truncate = off);
+) WITH (autovacuum_enabled = off);
 CREATE TABLE crm.order_changes_1 (
     day          date,
     orders       integer,
@@ -40,7 +40,7 @@ CREATE TABLE crm.order_changes_1 (
     stepped_on   date,
     event        text,
     dwell        bigint
-) WITH (autovacuum_enabled = off, vacuum_truncate = off);
+) WITH (autovacuum_enabled = off);
 CREATE TABLE crm.event_changes_1 (
     day          date,
     events       integer,
@@ -48,7 +48,7 @@ CREATE TABLE crm.event_changes_1 (
     event        text,
     from_status  text,
     to_status    text
-) WITH (autovacuum_enabled = off, vacuum_truncate = off);
+) WITH (autovacuum_enabled = off);
 CREATE TABLE crm.dimension_changes (
     dimension    text,
     id           bigint
@@ -104,7 +104,7 @@ COMMENT ON CONSTRAINT rollups_have_a_unique_name     ON crm.rollups IS 'Each rol
 COMMENT ON CONSTRAINT rollups_name_has_1_to_55_bytes ON crm.rollups IS 'With _cells behind it, it is still a name';
 COMMENT ON CONSTRAINT rollups_grain_is_known         ON crm.rollups IS 'Lines, orders or events are summed up';
 COMMENT ON TABLE  crm.line_changes_1             IS 'What has changed about sold lines since the last merge; written by the database';
-COMMENT ON COLUMN crm.line_changes_1.day         IS 'Day on which the order was placed';
+COMMENT ON COLUMN crm.line_changes_1.day         IS 'Day on which the order was placed; without one, this is no change but the mark of a merge';
 COMMENT ON COLUMN crm.line_changes_1.product_id  IS 'Product that is sold';
 COMMENT ON COLUMN crm.line_changes_1.customer_id IS 'Customer who ordered';
 COMMENT ON COLUMN crm.line_changes_1.lines       IS 'Lines that came; negative: that went';
@@ -114,7 +114,7 @@ COMMENT ON COLUMN crm.line_changes_1.currency    IS 'Currency of the order';
 COMMENT ON COLUMN crm.line_changes_1.workflow    IS 'Sales process of the order';
 COMMENT ON COLUMN crm.line_changes_1.owner       IS 'Salesperson who looks after the order';
 COMMENT ON TABLE  crm.order_changes_1             IS 'What has changed about orders since the last merge; written by the database';
-COMMENT ON COLUMN crm.order_changes_1.day         IS 'Day on which the order was placed';
+COMMENT ON COLUMN crm.order_changes_1.day         IS 'Day on which the order was placed; without one, this is no change but the mark of a merge';
 COMMENT ON COLUMN crm.order_changes_1.orders      IS 'Orders that came; negative: that went';
 COMMENT ON COLUMN crm.order_changes_1.customer_id IS 'Customer who ordered';
 COMMENT ON COLUMN crm.order_changes_1.total       IS 'Cents that came, in the reporting currency';
@@ -127,7 +127,7 @@ COMMENT ON COLUMN crm.order_changes_1.stepped_on  IS 'Day of the step in the rep
 COMMENT ON COLUMN crm.order_changes_1.event       IS 'What happened then';
 COMMENT ON COLUMN crm.order_changes_1.dwell       IS 'Microseconds that the orders had been in left_status then';
 COMMENT ON TABLE  crm.event_changes_1             IS 'Which events have been recorded since the last merge; written by the database';
-COMMENT ON COLUMN crm.event_changes_1.day         IS 'Day of the event in the reporting time zone';
+COMMENT ON COLUMN crm.event_changes_1.day         IS 'Day of the event in the reporting time zone; without one, this is no change but the mark of a merge';
 COMMENT ON COLUMN crm.event_changes_1.events      IS 'Events that came; negative: that went';
 COMMENT ON COLUMN crm.event_changes_1.dwell       IS 'Microseconds that orders had been in from_status';
 COMMENT ON COLUMN crm.event_changes_1.event       IS 'What happened';
@@ -136,9 +136,9 @@ COMMENT ON COLUMN crm.event_changes_1.to_status   IS 'Status after';
 COMMENT ON TABLE  crm.dimension_changes           IS 'Products and customers whose history has moved to another category or region since the last merge; written by the database';
 COMMENT ON COLUMN crm.dimension_changes.dimension IS 'category or region';
 COMMENT ON COLUMN crm.dimension_changes.id        IS 'Product or customer';
-CREATE TABLE crm.line_changes_2  (LIKE crm.line_changes_1  INCLUDING COMMENTS) WITH (autovacuum_enabled = off, vacuum_truncate = off);
-CREATE TABLE crm.order_changes_2 (LIKE crm.order_changes_1 INCLUDING COMMENTS) WITH (autovacuum_enabled = off, vacuum_truncate = off);
-CREATE TABLE crm.event_changes_2 (LIKE crm.event_changes_1 INCLUDING COMMENTS) WITH (autovacuum_enabled = off, vacuum_truncate = off);
+CREATE TABLE crm.line_changes_2  (LIKE crm.line_changes_1  INCLUDING COMMENTS) WITH (autovacuum_enabled = off);
+CREATE TABLE crm.order_changes_2 (LIKE crm.order_changes_1 INCLUDING COMMENTS) WITH (autovacuum_enabled = off);
+CREATE TABLE crm.event_changes_2 (LIKE crm.event_changes_1 INCLUDING COMMENTS) WITH (autovacuum_enabled = off);
 COMMENT ON TABLE crm.line_changes_2  IS 'The same, while line_changes_1 waits to be emptied';
 COMMENT ON TABLE crm.order_changes_2 IS 'The same, while order_changes_1 waits to be emptied';
 COMMENT ON TABLE crm.event_changes_2 IS 'The same, while event_changes_1 waits to be emptied';

@@ -7,7 +7,6 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our $TODO;
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 # one place is taken by the launcher of logical replication
@@ -264,12 +263,22 @@ $node->poll_query_until('postgres', 'SELECT worker_pid IS NULL FROM crm.rollup_s
 value('ALTER DATABASE postgres SET crm.merge_worker = off');
 value(step_all()) for 1 .. 2;
 value('SELECT crm_merge_rollups()');
+my $change_pages = q(SELECT pg_relation_size('crm.order_changes_1') / 8192);
+my $merged_pages = value($change_pages);
 value('VACUUM (TRUNCATE)');
+cmp_ok(value($change_pages), '>=', $merged_pages, 'VACUUM leaves the pages that readers skip');
 value(step_all());
-{
-	local $TODO = 'pages that VACUUM (TRUNCATE) has cut off are taken for those where something waits';
-	is(value('SELECT * FROM crm_check_rollups()'), '', 'after VACUUM (TRUNCATE)');
-}
+is_exact('after VACUUM (TRUNCATE)');
+value('SELECT crm_merge_rollups()');
+$merged_pages = value($change_pages);
+$node->safe_psql('postgres', 'BEGIN; ' . step_all() . ' ROLLBACK');
+cmp_ok(value($change_pages), '>', $merged_pages + 10, 'somebody rolls back');
+value('VACUUM (TRUNCATE)');
+cmp_ok(value($change_pages), '<=', $merged_pages + 1, 'VACUUM cuts off what comes behind them');
+value(step_all());
+is_exact('and then');
+value('SELECT crm_merge_rollups()');
+is_exact('and merged');
 
 $node->stop;
 done_testing();
