@@ -473,6 +473,10 @@ BEGIN
 END
 $crm_merge_rollups$;
 
+CREATE FUNCTION @extschema@.crm_show_progress(what text) RETURNS void
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+
+-- How far it is, who calls it is told by notices, and others by pg_stat_activity.
 CREATE FUNCTION @extschema@.crm_rebuild_rollups(rollup text DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $crm_rebuild_rollups$
@@ -482,15 +486,20 @@ DECLARE
     rows  bigint;
     page  bigint;
     total bigint := 0;
+    stage text;
 BEGIN
     PERFORM @extschema@.crm_lock_rollups();
     IF rollup IS NOT NULL AND NOT EXISTS (SELECT FROM crm.rollups r WHERE r.name = rollup) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('rollup "%s" does not exist', rollup),
             HINT = 'SELECT name FROM crm.rollups shows those that do.';
     END IF;
-    FOR kept IN SELECT r.*, format('crm.%I', r.name || '_cells') AS cells FROM crm.rollups r
-                WHERE rollup IS NULL OR r.name = rollup ORDER BY r.name LOOP
+    FOR kept IN SELECT r.*, format('crm.%I', r.name || '_cells') AS cells, row_number() OVER (ORDER BY r.name) AS n, count(*) OVER () AS rollups
+                FROM crm.rollups r WHERE rollup IS NULL OR r.name = rollup ORDER BY r.name LOOP
+        RAISE NOTICE 'rebuilding rollup "%" (% of %)', kept.name, kept.n, kept.rollups;
+        stage := format('crm_rebuild_rollups(): %s of %s, %s, ', kept.n, kept.rollups, kept.name);
+        PERFORM @extschema@.crm_show_progress(stage || 'removing the old sums');
         EXECUTE format('DELETE FROM %s', kept.cells);
+        PERFORM @extschema@.crm_show_progress(stage || 'summing up');
         UPDATE crm.rollups r SET generation = kept.generation + 1 WHERE r.name = kept.name;
         -- One statement again: the sums, where they have the products and customers that they see for the first time, and
         -- which of the others have moved without being noted.
@@ -512,6 +521,7 @@ BEGIN
         UPDATE crm.rollups r SET sums = rows, first_page = coalesce(page, 0), file = pg_relation_filenode(kept.cells), written_by = @extschema@.crm_current_xact_id()
         WHERE r.name = kept.name;
         IF kept.name = 'sales_by_customer_month' THEN
+            PERFORM @extschema@.crm_show_progress(stage || 'counting customers');
             DELETE FROM crm.buyers_by_month;
             EXECUTE format('INSERT INTO crm.buyers_by_month SELECT c.month, count(*) FROM %s c WHERE c.generation = $1 AND c.lines <> 0 GROUP BY c.month', kept.cells)
             USING kept.generation + 1;
@@ -519,6 +529,7 @@ BEGIN
         total := total + rows;
         RAISE NOTICE 'rollup "%" has % rows', kept.name, rows;
     END LOOP;
+    PERFORM @extschema@.crm_show_progress(NULL);
     RETURN total;
 END
 $crm_rebuild_rollups$;
@@ -748,6 +759,7 @@ COMMENT ON FUNCTION @extschema@.crm_prune_changes(regclass) IS 'Cleans the pages
 COMMENT ON FUNCTION @extschema@.crm_empty_changes() IS 'Gives the space of change tables back in which nothing waits';
 COMMENT ON FUNCTION @extschema@.crm_check_rollups() IS 'Recomputes all rollups from the tables and lists every difference; none, ever';
 COMMENT ON FUNCTION @extschema@.crm_rebuild_rollups(text) IS 'Makes the kept sums of one rollup, or of all, from the tables; returns the number of sums';
+COMMENT ON FUNCTION @extschema@.crm_show_progress(text) IS 'Shows in pg_stat_activity what this session is at; NULL: its statement again';
 COMMENT ON FUNCTION @extschema@.crm_rollup_query(text, text[], text, text) IS 'The SQL behind a rollup: "tables" is the plain query that its view answers';
 COMMENT ON FUNCTION @extschema@.crm_rollup_keys(text[]) IS 'The expressions that a kept sum is found by, where NULLs are all distinct (PostgreSQL 14)';
 COMMENT ON FUNCTION @extschema@.crm_lock_rollups() IS 'Waits until nobody else merges or changes rollups, and keeps others from it until the end of the transaction';
