@@ -469,6 +469,8 @@ BEGIN
         PERFORM @extschema@.crm_keep_place(r.name, result.written[row_number() OVER (ORDER BY r.name)]) FROM crm.rollups r;
     END IF;
     PERFORM @extschema@.crm_empty_changes();
+    -- what the worker failed with is over
+    UPDATE crm.merge_state SET failed_at = NULL, failure = NULL WHERE failed_at IS NOT NULL;
     RETURN merged;
 END
 $crm_merge_rollups$;
@@ -511,7 +513,7 @@ BEGIN
                 SELECT 'region', c.id, c.region FROM crm.customers c
                 WHERE %L AND NOT EXISTS (SELECT FROM crm.rollup_values k WHERE k.dimension = 'region' AND k.id = c.id)),
             moved AS (INSERT INTO crm.dimension_changes
-                SELECT k.dimension, k.id FROM crm.rollup_values k
+                SELECT k.dimension, k.id, now() FROM crm.rollup_values k
                 LEFT JOIN crm.products p ON k.dimension = 'category' AND p.id = k.id
                 LEFT JOIN crm.customers c ON k.dimension = 'region' AND c.id = k.id
                 WHERE k.value IS DISTINCT FROM CASE k.dimension WHEN 'category' THEN p.category ELSE c.region END)

@@ -72,6 +72,7 @@ typedef struct Columns
 {
 	Oid			relid;
 	AttrNumber	numbers[MAX_COLUMNS];
+	AttrNumber	written_at;
 } Columns;
 
 typedef struct ChangeKind
@@ -132,6 +133,7 @@ find_columns(ChangeKind *kind, Columns *columns, Relation rel)
 				 errhint("Drop its indexes.")));
 	for (int i = 0; i < kind->ncolumns; i++)
 		columns->numbers[i] = crm_column(rel, kind->columns[i].name, kind->columns[i].type);
+	columns->written_at = crm_column(rel, "written_at", TIMESTAMPTZOID);
 	columns->relid = RelationGetRelid(rel);
 }
 
@@ -174,6 +176,8 @@ fill(const ChangeKind *kind, const Columns *columns, TupleTableSlot *slot, const
 		slot->tts_values[columns->numbers[i] - 1] = values[i];
 		slot->tts_isnull[columns->numbers[i] - 1] = nulls[i];
 	}
+	slot->tts_values[columns->written_at - 1] = TimestampTzGetDatum(GetCurrentStatementStartTimestamp());
+	slot->tts_isnull[columns->written_at - 1] = false;
 	ExecStoreVirtualTuple(slot);
 }
 

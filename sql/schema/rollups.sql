@@ -23,6 +23,7 @@ CREATE TABLE crm.line_changes_1 (
     lines        integer,
     quantity     bigint,
     amount       bigint,
+    written_at   timestamptz,
     currency     text,
     workflow     text,
     owner        text
@@ -32,6 +33,7 @@ CREATE TABLE crm.order_changes_1 (
     orders       integer,
     customer_id  bigint,
     total        bigint,
+    written_at   timestamptz,
     currency     text,
     workflow     text,
     status       text,
@@ -45,13 +47,15 @@ CREATE TABLE crm.event_changes_1 (
     day          date,
     events       integer,
     dwell        bigint,
+    written_at   timestamptz,
     event        text,
     from_status  text,
     to_status    text
 ) WITH (autovacuum_enabled = off);
 CREATE TABLE crm.dimension_changes (
     dimension    text,
-    id           bigint
+    id           bigint,
+    written_at   timestamptz
 );
 
 -- What a merge says to everybody: from which page on a change table has something that waits. It is good for the file that
@@ -110,6 +114,7 @@ COMMENT ON COLUMN crm.line_changes_1.customer_id IS 'Customer who ordered';
 COMMENT ON COLUMN crm.line_changes_1.lines       IS 'Lines that came; negative: that went';
 COMMENT ON COLUMN crm.line_changes_1.quantity    IS 'Thousandths of a unit that came';
 COMMENT ON COLUMN crm.line_changes_1.amount      IS 'Cents that came, in the reporting currency';
+COMMENT ON COLUMN crm.line_changes_1.written_at  IS 'When the statement began that changed this';
 COMMENT ON COLUMN crm.line_changes_1.currency    IS 'Currency of the order';
 COMMENT ON COLUMN crm.line_changes_1.workflow    IS 'Sales process of the order';
 COMMENT ON COLUMN crm.line_changes_1.owner       IS 'Salesperson who looks after the order';
@@ -118,6 +123,7 @@ COMMENT ON COLUMN crm.order_changes_1.day         IS 'Day on which the order was
 COMMENT ON COLUMN crm.order_changes_1.orders      IS 'Orders that came; negative: that went';
 COMMENT ON COLUMN crm.order_changes_1.customer_id IS 'Customer who ordered';
 COMMENT ON COLUMN crm.order_changes_1.total       IS 'Cents that came, in the reporting currency';
+COMMENT ON COLUMN crm.order_changes_1.written_at  IS 'When the statement began that changed this';
 COMMENT ON COLUMN crm.order_changes_1.currency    IS 'Currency of the order';
 COMMENT ON COLUMN crm.order_changes_1.workflow    IS 'Sales process of the order';
 COMMENT ON COLUMN crm.order_changes_1.status      IS 'Status of the order';
@@ -130,12 +136,14 @@ COMMENT ON TABLE  crm.event_changes_1             IS 'Which events have been rec
 COMMENT ON COLUMN crm.event_changes_1.day         IS 'Day of the event in the reporting time zone; without one, this is no change but the mark of a merge';
 COMMENT ON COLUMN crm.event_changes_1.events      IS 'Events that came; negative: that went';
 COMMENT ON COLUMN crm.event_changes_1.dwell       IS 'Microseconds that orders had been in from_status';
+COMMENT ON COLUMN crm.event_changes_1.written_at  IS 'When the statement began that changed this';
 COMMENT ON COLUMN crm.event_changes_1.event       IS 'What happened';
 COMMENT ON COLUMN crm.event_changes_1.from_status IS 'Status before';
 COMMENT ON COLUMN crm.event_changes_1.to_status   IS 'Status after';
 COMMENT ON TABLE  crm.dimension_changes           IS 'Products and customers whose history has moved to another category or region since the last merge; written by the database';
 COMMENT ON COLUMN crm.dimension_changes.dimension IS 'category or region';
 COMMENT ON COLUMN crm.dimension_changes.id        IS 'Product or customer';
+COMMENT ON COLUMN crm.dimension_changes.written_at IS 'When the statement began that changed this';
 CREATE TABLE crm.line_changes_2  (LIKE crm.line_changes_1  INCLUDING COMMENTS) WITH (autovacuum_enabled = off);
 CREATE TABLE crm.order_changes_2 (LIKE crm.order_changes_1 INCLUDING COMMENTS) WITH (autovacuum_enabled = off);
 CREATE TABLE crm.event_changes_2 (LIKE crm.event_changes_1 INCLUDING COMMENTS) WITH (autovacuum_enabled = off);
@@ -169,15 +177,15 @@ COMMENT ON TABLE  crm.merge_state            IS 'How the last merge of waiting c
 COMMENT ON COLUMN crm.merge_state.id         IS 'true: there is one row';
 COMMENT ON COLUMN crm.merge_state.merged_at  IS 'When something was merged last';
 COMMENT ON COLUMN crm.merge_state.merged     IS 'How many changes that were';
-COMMENT ON COLUMN crm.merge_state.failed_at  IS 'When the background worker last failed';
-COMMENT ON COLUMN crm.merge_state.failure    IS 'What it failed with';
+COMMENT ON COLUMN crm.merge_state.failed_at  IS 'When the background worker failed, if nothing has been merged since';
+COMMENT ON COLUMN crm.merge_state.failure    IS 'What it failed with, if so';
 COMMENT ON CONSTRAINT merge_state_is_one_row ON crm.merge_state IS 'There is one row';
 COMMENT ON CONSTRAINT merge_state_id_is_true ON crm.merge_state IS 'There is one row';
 
 DO $do$ BEGIN
 EXECUTE format($status$CREATE VIEW crm.rollup_status AS
 SELECT w.waiting_changes,
-       CASE WHEN w.waiting_changes > 0 THEN extract(epoch FROM clock_timestamp() - s.merged_at)::bigint END AS lag_seconds,
+       CASE w.waiting_changes WHEN 0 THEN 0 ELSE greatest(floor(extract(epoch FROM clock_timestamp() - w.oldest)), 0)::bigint END AS lag_seconds,
        s.merged_at,
        s.merged AS merged_changes,
        (SELECT a.pid FROM pg_stat_activity a WHERE a.datname = current_database() AND a.backend_type = 'crm merge worker' LIMIT 1) AS worker_pid,
@@ -185,16 +193,17 @@ SELECT w.waiting_changes,
        s.failure,
        (SELECT sum(pg_relation_size(format('crm.%%I', t.name)::regclass))::bigint FROM crm.change_tables t) AS bytes
 FROM crm.merge_state s
-CROSS JOIN (SELECT (SELECT count(*) FROM %1$s c) + (SELECT count(*) FROM %2$s c) + (SELECT count(*) FROM %3$s c)
-                + (SELECT count(*) FROM crm.dimension_changes) AS waiting_changes) w$status$,
+CROSS JOIN (SELECT count(*) AS waiting_changes, min(c.written_at) AS oldest
+            FROM (SELECT written_at FROM %1$s l UNION ALL SELECT written_at FROM %2$s o UNION ALL SELECT written_at FROM %3$s e
+                  UNION ALL SELECT written_at FROM crm.dimension_changes) c) w$status$,
     @extschema@.crm_waiting('line'), @extschema@.crm_waiting('order'), @extschema@.crm_waiting('event'));
 END $do$;
 COMMENT ON VIEW   crm.rollup_status                 IS 'Whether changes are merged in time: what waits, and how the last merge went';
 COMMENT ON COLUMN crm.rollup_status.waiting_changes IS 'Changes that readers of the figures add up themselves; fast while there are some 10,000';
-COMMENT ON COLUMN crm.rollup_status.lag_seconds     IS 'Seconds since the last merge, if something waits';
-COMMENT ON COLUMN crm.rollup_status.merged_at       IS 'When something was merged last';
+COMMENT ON COLUMN crm.rollup_status.lag_seconds     IS 'Age of the oldest change that waits, in seconds since its statement began; 0 if none waits';
+COMMENT ON COLUMN crm.rollup_status.merged_at       IS 'When something was merged last; empty if nothing has been yet';
 COMMENT ON COLUMN crm.rollup_status.merged_changes  IS 'How many changes that were';
 COMMENT ON COLUMN crm.rollup_status.worker_pid      IS 'Process of the background worker, while there is one';
-COMMENT ON COLUMN crm.rollup_status.failed_at       IS 'When the background worker last failed';
-COMMENT ON COLUMN crm.rollup_status.failure         IS 'What it failed with';
+COMMENT ON COLUMN crm.rollup_status.failed_at       IS 'When the background worker failed; empty if it has not, or a merge has succeeded since';
+COMMENT ON COLUMN crm.rollup_status.failure         IS 'What it failed with, if so';
 COMMENT ON COLUMN crm.rollup_status.bytes           IS 'Size of the change tables; of those that have grown it is given back, unless somebody holds an old snapshot';

@@ -35,10 +35,11 @@ my $waiting = 'SELECT waiting_changes FROM crm.rollup_status';
 # It comes, and goes
 cmp_ok(value($waiting), '<', 10000, 'few changes wait');
 is(value($workers), 0, 'and there is no worker');
+is(value('SELECT lag_seconds >= 0 AND merged_at IS NULL AND failed_at IS NULL FROM crm.rollup_status'), 't', 'how old they are is known before there was a merge');
 value(step_all()) for 1 .. 2;
 ok($node->poll_query_until('postgres', 'SELECT waiting_changes = 0 FROM crm.rollup_status'), 'when enough wait, they are merged');
 ok($node->poll_query_until('postgres', 'SELECT worker_pid IS NULL FROM crm.rollup_status'), 'and the worker goes');
-is(value('SELECT failure IS NULL AND merged_at IS NOT NULL AND lag_seconds IS NULL FROM crm.rollup_status'), 't', 'rollup_status says so');
+is(value('SELECT failure IS NULL AND merged_at IS NOT NULL AND lag_seconds = 0 FROM crm.rollup_status'), 't', 'rollup_status says so');
 is_exact('after a merge');
 
 # With the setting off it does not come
@@ -47,6 +48,20 @@ value(step_all()) for 1 .. 4;
 is(value($waiting), 12000, 'changes wait, a step is one');
 is(value($workers), 0, 'there is no worker');
 is_exact('while they wait');
+
+# How far behind the sums are is the age of the oldest change that waits
+value('SELECT crm_merge_rollups()');
+is(value('SELECT lag_seconds FROM crm.rollup_status'), 0, 'no lag when nothing waits');
+$node->safe_psql('postgres', q(SELECT pg_sleep(2); SELECT crm_advance_order(1, 'go');));
+my $lag = 'SELECT lag_seconds FROM crm.rollup_status';
+is(value('SELECT lag_seconds < extract(epoch FROM clock_timestamp() - merged_at) - 1 FROM crm.rollup_status'), 't', 'it is not the time since the last merge');
+for my $change (q(UPDATE crm.products SET category = 'moved' WHERE id = 100), q(INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (1, 1, 1); DELETE FROM crm.order_lines), q(SELECT crm_advance_order(1, 'go')))
+{
+	value('SELECT crm_merge_rollups()');
+	value("$change; SELECT pg_sleep(1.1)");
+	value(q(SELECT crm_advance_order(2, 'go')));
+	cmp_ok(value($lag), '>=', 1, "but that of the first of several: $change");
+}
 value('ALTER DATABASE postgres RESET crm.merge_worker');
 
 # Never two: one that cannot merge yet, as somebody else does, is not joined by others
@@ -79,9 +94,11 @@ value('ALTER TABLE crm.steps_by_day_cells ADD CONSTRAINT stop CHECK (false) NOT 
 value(step_all()) for 1 .. 4;
 ok($node->poll_query_until('postgres', q(SELECT failure LIKE '%violates check constraint "stop"' FROM crm.rollup_status)), 'rollup_status tells what fails');
 is_exact('nothing is lost');
+is(value('SELECT failed_at > merged_at FROM crm.rollup_status'), 't', 'and when');
 value('ALTER TABLE crm.steps_by_day_cells DROP CONSTRAINT stop');
 $node->poll_query_until('postgres', 'SELECT worker_pid IS NULL FROM crm.rollup_status');
 value('SELECT crm_merge_rollups()');
+is(value('SELECT failed_at IS NULL AND failure IS NULL FROM crm.rollup_status'), 't', 'until a merge has succeeded');
 
 # There is no place for it: a worker of another database has the only one
 value('CREATE DATABASE busy');
