@@ -5,14 +5,19 @@
  * It is as long as there are rollups, and to read and plan it takes as long as to
  * merge some thousand changes. So a session keeps its plan, which is good for any
  * changes, until there are other rollups.
+ *
+ * In that plan each rollup has a sort, a hash table or a buffer of its own, all at once,
+ * each of which may take work_mem. They share it instead.
  */
 #include "crm.h"
 
 #include "access/htup_details.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -59,6 +64,25 @@ make_plan(const char *key, Oid function)
 	kept_plan = plan;
 }
 
+/* So many nodes that take memory come with a plan of any rollups, at least */
+#define OTHER_NODES	3
+
+/* Until the end of the GUC nest level that is returned, each node of the plan gets its share of work_mem. */
+static int
+share_work_mem(const char *key)
+{
+	int			level = NewGUCNestLevel();
+	int			nodes = OTHER_NODES + 1;
+	char		share[32];
+
+	for (const char *c = key; *c != '\0'; c++)
+		if (*c == '\n')
+			nodes++;
+	snprintf(share, sizeof(share), "%dkB", Max(64, work_mem / nodes));
+	(void) set_config_option("work_mem", share, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
 /*
  * crm_merge_changes(key text, pages bigint, also_moved boolean, OUT taken bigint[],
  * OUT moved bigint, OUT written tid[])
@@ -78,9 +102,11 @@ crm_merge_changes(PG_FUNCTION_ARGS)
 	MemoryContext caller = CurrentMemoryContext;
 	TupleDesc	desc;
 	HeapTuple	result;
+	int			guc_level;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	guc_level = share_work_mem(key);
 	SPI_connect();
 	if (kept_plan == NULL || strcmp(kept_key, key) != 0)
 		make_plan(key, fcinfo->flinfo->fn_oid);
@@ -91,5 +117,6 @@ crm_merge_changes(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	result = heap_form_tuple(BlessTupleDesc(desc), values, nulls);
 	SPI_finish();
+	AtEOXact_GUC(true, guc_level);
 	PG_RETURN_DATUM(HeapTupleGetDatum(result));
 }

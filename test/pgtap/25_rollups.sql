@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(131);
+SELECT plan(133);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -329,6 +329,17 @@ ALTER TABLE crm.products ENABLE TRIGGER USER;
 SELECT isnt_empty('SELECT * FROM crm_check_rollups()', 'what passes by the triggers is found');
 SELECT crm_rebuild_rollups();
 SELECT pg_temp.exact_and_merged('and put right');
+
+-- A merge takes work_mem once, however many rollups there are; each has a part of it
+CREATE FUNCTION pg_temp.note_work_mem() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('test.work_mem', current_setting('work_mem'), true); RETURN new; END $$;
+CREATE TRIGGER note BEFORE INSERT ON crm.sales_by_day_cells FOR EACH ROW EXECUTE FUNCTION pg_temp.note_work_mem();
+UPDATE crm.order_lines SET quantity = quantity + 1;
+SELECT set_config('work_mem', (SELECT 1024 * (count(*) + 3) FROM crm.rollups) || 'kB', true) AS work_mem \gset
+SELECT crm_merge_rollups();
+SELECT is(current_setting('test.work_mem'), '1MB', 'a merge shares work_mem out');
+SELECT is(current_setting('work_mem'), :'work_mem', 'and leaves it as it was');
+DROP TRIGGER note ON crm.sales_by_day_cells;
+RESET work_mem;
 
 -- A step in the middle of a statement: of two lines, one would be there before and one after
 INSERT INTO crm.workflows (name, definition) VALUES ('middle', E'[*] --> a\na --> paid\npaid --> [*]\nclass paid booked\nclass a,paid editable');
