@@ -8,6 +8,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/params.h"
 
 #include "read_rows.h"
 
@@ -38,8 +39,23 @@ end_rows(DestReceiver *self)
 {
 }
 
+static ParamListInfo
+make_params(int n, const Oid *types, const Datum *values)
+{
+	ParamListInfo params = makeParamList(n);
+
+	for (int i = 0; i < n; i++)
+	{
+		params->params[i].value = values[i];
+		params->params[i].isnull = false;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = types[i];
+	}
+	return params;
+}
+
 void
-crm_read_rows(const char *query, CrmTakeRow take, void *arg)
+crm_read_rows_of(const char *query, int nparams, Oid *types, Datum *values, CrmTakeRow take, void *arg)
 {
 	Reader		reader = {0};
 	SPIExecuteOptions options = {0};
@@ -54,14 +70,21 @@ crm_read_rows(const char *query, CrmTakeRow take, void *arg)
 	reader.arg = arg;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_PARALLEL_OK);
+	plan = SPI_prepare_cursor(query, nparams, types, CURSOR_OPT_PARALLEL_OK);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
+	options.params = nparams == 0 ? NULL : make_params(nparams, types, values);
 	options.read_only = true;
 	options.dest = &reader.receiver;
 	if (SPI_execute_plan_extended(plan, &options) < 0)
 		elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(SPI_result));
 	SPI_finish();
+}
+
+void
+crm_read_rows(const char *query, CrmTakeRow take, void *arg)
+{
+	crm_read_rows_of(query, 0, NULL, NULL, take, arg);
 }
 
 Tuplestorestate *

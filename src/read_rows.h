@@ -20,6 +20,9 @@ typedef void (*CrmTakeRow) (TupleTableSlot *row, void *arg);
  */
 extern void crm_read_rows(const char *query, CrmTakeRow take, void *arg);
 
+/* The same of a query with parameters, none of them NULL */
+extern void crm_read_rows_of(const char *query, int nparams, Oid *types, Datum *values, CrmTakeRow take, void *arg);
+
 /* Where a set-returning function puts its rows; an error if nobody takes a set */
 extern Tuplestorestate *crm_begin_result(FunctionCallInfo fcinfo, TupleDesc *desc);
 

@@ -117,19 +117,13 @@ SELECT c.region,
        c.gender,
        c.age_band,
        count(*) AS customers,
-       count(*) FILTER (WHERE b.bought > 0) AS buyers,
+       count(*) FILTER (WHERE b.orders_with_lines > 0) AS buyers,
        coalesce(sum(b.orders), 0)::bigint AS orders,
        coalesce(sum(b.revenue), 0)::numeric(18,2) AS revenue,
        round(sum(b.revenue) / sum(b.orders), 2)::numeric(18,2) AS average_order_value,
        round(sum(b.revenue) / nullif(sum(sum(b.revenue)) OVER (), 0), 4)::numeric(10,4) AS share_of_revenue
 FROM crm.dim_customer AS c
-LEFT JOIN (
-    SELECT o.customer_id, count(*) AS orders, count(*) FILTER (WHERE o.line_count > 0) AS bought, sum(o.reporting_total) AS revenue
-    FROM crm.orders AS o
-    JOIN crm.workflow_states AS s ON s.workflow = o.workflow AND s.status = o.status
-    WHERE s.is_booked
-    GROUP BY o.customer_id
-) AS b ON b.customer_id = c.customer_key
+LEFT JOIN @extschema@.crm_customer_sales() AS b ON b.customer_id = c.customer_key
 GROUP BY c.region, c.gender, c.age_band;
 
 COMMENT ON VIEW   crm.customer_demand                     IS 'Who buys how much, by region, gender and age band';

@@ -1,0 +1,16 @@
+/*
+ * decimal.h
+ *		Decimal numbers as whole ones, which are quick to add up.
+ */
+#ifndef CRM_DECIMAL_H
+#define CRM_DECIMAL_H
+
+#include "crm.h"
+
+/*
+ * number * 10^decimals, if a numeric has no more decimals than that and the product is
+ * below 10^16; else false, also for NaN. Up to 8 decimals.
+ */
+extern bool crm_whole_number(Datum number, int decimals, int64 *whole);
+
+#endif							/* CRM_DECIMAL_H */
