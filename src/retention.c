@@ -62,6 +62,14 @@ read_unit(const text *name)
 	return UNIT_DAY;			/* not reached */
 }
 
+/* What was found out for the last row, of whatever group; in fn_extra. Often the next one is of the same day. */
+typedef struct LastDay
+{
+	DateADT		day;
+	Unit		unit;
+	int			period;
+} LastDay;
+
 /* A number that goes up by one from period to period; weeks begin on Monday. */
 static int
 period_of(DateADT day, Unit unit)
@@ -85,6 +93,21 @@ period_of(DateADT day, Unit unit)
 		default:
 			return year;
 	}
+}
+
+static int
+period_of_row(FmgrInfo *flinfo, DateADT day, Unit unit)
+{
+	LastDay    *last = flinfo->fn_extra;
+
+	if (last == NULL)
+		flinfo->fn_extra = last = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(LastDay));
+	else if (last->day == day && last->unit == unit)
+		return last->period;
+	last->period = period_of(day, unit);
+	last->day = day;
+	last->unit = unit;
+	return last->period;
 }
 
 static void
@@ -194,7 +217,7 @@ crm_retention_step(PG_FUNCTION_ARGS)
 				 errmsg("the date of an activity cannot be infinite"),
 				 errhint("Leave such rows out: WHERE isfinite(active_on).")));
 	unit = read_unit(PG_GETARG_TEXT_PP(2));
-	period = period_of(day, unit);
+	period = period_of_row(fcinfo->flinfo, day, unit);
 	if (retention == NULL)
 		PG_RETURN_POINTER(make_retention(unit, period, context));
 	check_same_unit(retention->unit, unit);
@@ -305,20 +328,28 @@ Datum
 crm_retention_periods(PG_FUNCTION_ARGS)
 {
 	Retention  *retention = PG_ARGISNULL(0) ? NULL : (Retention *) PG_GETARG_POINTER(0);
-	Datum	   *periods;
+	ArrayType  *periods;
 	int			distance = PG_INT32_MIN;
 	int			first = 0;
 	int			n = 0;
+	Size		size;
 
 	if (retention == NULL)
 		PG_RETURN_NULL();
-	periods = palloc(sizeof(Datum) * (pg_popcount64(retention->near) +
-									  bms_num_members(retention->before) + bms_num_members(retention->after)));
+	/* an array of numbers as construct_array() would make it of as many datums */
+	size = ARR_OVERHEAD_NONULLS(1) + sizeof(int32) * (pg_popcount64(retention->near) +
+													   bms_num_members(retention->before) + bms_num_members(retention->after));
+	periods = palloc0(size);
 	while (next_distance(retention, &distance))
 	{
 		if (n == 0)
 			first = distance;
-		periods[n++] = Int32GetDatum(distance - first);
+		((int32 *) ((char *) periods + ARR_OVERHEAD_NONULLS(1)))[n++] = distance - first;
 	}
-	PG_RETURN_ARRAYTYPE_P(construct_array(periods, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	SET_VARSIZE(periods, size);
+	periods->ndim = 1;
+	periods->elemtype = INT4OID;
+	ARR_DIMS(periods)[0] = n;
+	ARR_LBOUND(periods)[0] = 1;
+	PG_RETURN_ARRAYTYPE_P(periods);
 }
