@@ -3,7 +3,8 @@
  *		What sales bring, by customer and of some days: crm_customer_sales, crm_order_sums.
  *
  * The orders are read once. Amounts are added up as whole numbers of cents, and as
- * numerics where that does not do. Memory is 24 bytes for each customer.
+ * numerics where that does not do. Memory is 24 bytes for each customer, and 96 more
+ * when they are ranked.
  */
 #include "crm.h"
 
@@ -88,7 +89,7 @@ typedef struct Chunk
 
 enum
 {
-	BY_RECENCY, BY_FREQUENCY, BY_REVENUE, RANKS
+	BY_RECENCY, BY_FREQUENCY, BY_REVENUE, RANKS	/* in the order of the columns */
 };
 
 typedef struct Ranks
@@ -99,8 +100,8 @@ typedef struct Ranks
 /* What customers are sorted by */
 typedef struct Key
 {
-	int64		whole;
-	Numeric		rest;
+	int64		whole;			/* of revenue: cents */
+	Numeric		rest;			/* NULL if there is none */
 	int64		customer;
 } Key;
 
@@ -131,7 +132,7 @@ typedef struct Sums
 	Sum			refunded;
 } Sums;
 
-/* The function leaves its garbage to the query, which may be long. */
+/* Without garbage: there may be many of these. */
 static void
 add_numeric(Sums *sums, Numeric *rest, Datum number)
 {
@@ -444,8 +445,9 @@ put_customer(const Chunk *chunk, int i, const Ranks **ranks, Tuplestorestate *ro
  * recency_rank double precision, frequency_rank double precision, revenue_rank double precision)
  *
  * The orders of each customer that count as a sale, what they brought in the reporting
- * currency, the same of those that have lines, the first and last day of these, and which share
- * of the other customers bought later, less often, or for less. Needs the right to read crm.orders and crm.workflow_states.
+ * currency, the same of those that have lines, the first and last day of these, and
+ * which share of the other customers bought later, less often, or for less. Needs the
+ * right to read crm.orders and crm.workflow_states.
  */
 Datum
 crm_customer_sales(PG_FUNCTION_ARGS)

@@ -137,7 +137,7 @@ COMMENT ON COLUMN crm.customer_demand.revenue             IS 'What they brought,
 COMMENT ON COLUMN crm.customer_demand.average_order_value IS 'Revenue of an order; empty if there was none';
 COMMENT ON COLUMN crm.customer_demand.share_of_revenue    IS 'Share of the revenue of all customers';
 
--- Month by month: all at once would need a hash table of customers and months that is too big for any cache, and is slower.
+-- Month by month, so that a query about some months reads the orders of these.
 CREATE VIEW crm.kpis AS
 SELECT m.month,
        m.last_day - m.month + 1 AS days,
