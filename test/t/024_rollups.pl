@@ -302,9 +302,8 @@ sub prepare
 my %kill = (
 	'a backend' => sub { prepare(1); kill_backend('a backend', q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1)) },
 	'the worker' => sub {
-		# there is one now, if there was none
-		value("SELECT storm.try('SELECT crm_advance_orders(ARRAY(SELECT generate_series(1, $orders)), ''next'') FROM generate_series(1, 40)')");
-		kill_backend('the worker, which merged,', 'SELECT storm.merging_worker()');
+		# there is one now, if there was none; looked for in the same session, as it may not be there for long
+		kill_backend('the worker, which merged,', "DO \$\$ BEGIN PERFORM storm.try('SELECT crm_advance_orders(ARRAY(SELECT generate_series(1, $orders)), ''next'') FROM generate_series(1, 40)'); END \$\$; SELECT storm.merging_worker()");
 	},
 	'the server' => sub {
 		prepare(2);
