@@ -339,7 +339,7 @@ for my $round (1 .. $rounds)
 	is(errors($_), '', "round $round: nothing ends one afterwards") for @runs;
 	$compared += transactions($runs[1]);
 	$merges = value(q(SELECT nextval('storm.merges'))) - $merges;
-	cmp_ok($merges, '>', 3, "round $round: many merges");
+	cmp_ok($merges, '>', 1, "round $round: there were merges meanwhile");
 	is($holder->query('SELECT storm.figures()'), $figures, "round $round: a snapshot from before all that shows what it did");
 	is($holder->query('SELECT * FROM storm.differences()'), '', "round $round: which is what the tables show it");
 	$holder->quit;
