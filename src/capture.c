@@ -229,12 +229,6 @@ is_booked(text *workflow, text *status)
 	return result;
 }
 
-static bool
-same(const text *a, const text *b)
-{
-	return a == NULL || b == NULL ? a == b : crm_same_text(a, b);
-}
-
 /* old is what the order was before, or NULL: what is the same is not worked out again */
 static void
 read_order(Relation rel, TupleTableSlot *row, CapturedOrder *order, const CapturedOrder *old)
@@ -249,7 +243,7 @@ read_order(Relation rel, TupleTableSlot *row, CapturedOrder *order, const Captur
 	order->exact_total = get_value(&orders, rel, row, ORDER_TOTAL);
 	order->total = old != NULL && datum_image_eq(order->exact_total, old->exact_total, false, -1) ?
 		old->total : times(order->exact_total, 100);
-	order->booked = old != NULL && same(order->workflow, old->workflow) && same(order->status, old->status) ?
+	order->booked = old != NULL && crm_same_text(order->workflow, old->workflow) && crm_same_text(order->status, old->status) ?
 		old->booked : is_booked(order->workflow, order->status);
 }
 
@@ -258,7 +252,7 @@ static bool
 same_for_lines(const CapturedOrder *a, const CapturedOrder *b)
 {
 	return a->booked == b->booked && a->day == b->day && a->customer_id == b->customer_id &&
-		same(a->owner, b->owner) && same(a->currency, b->currency) && same(a->workflow, b->workflow) &&
+		crm_same_text(a->owner, b->owner) && crm_same_text(a->currency, b->currency) && crm_same_text(a->workflow, b->workflow) &&
 		datum_image_eq(NumericGetDatum(a->rate), NumericGetDatum(b->rate), false, -1);
 }
 
@@ -266,8 +260,8 @@ same_for_lines(const CapturedOrder *a, const CapturedOrder *b)
 static bool
 same_group_of_orders(const CapturedOrder *a, const CapturedOrder *b)
 {
-	return a->day == b->day && a->customer_id == b->customer_id && same(a->owner, b->owner) &&
-		same(a->currency, b->currency) && same(a->workflow, b->workflow);
+	return a->day == b->day && a->customer_id == b->customer_id && crm_same_text(a->owner, b->owner) &&
+		crm_same_text(a->currency, b->currency) && crm_same_text(a->workflow, b->workflow);
 }
 
 /*
@@ -355,6 +349,23 @@ capture_order_of(const CapturedOrder *order, text *left_status, int sign, int64 
 	crm_append_order_change(&change, event);
 }
 
+/*
+ * An order comes into its status, from another one or, if that is NULL, from nowhere. The event
+ * goes with it, unless a trigger on the event has made another one of it.
+ */
+static void
+capture_arrival(const CapturedOrder *order, text *left_status, const EventChange **event)
+{
+	const EventChange *step = *event;
+
+	if (step != NULL && (step->events != 1 || !crm_same_text(step->from_status, left_status) ||
+						 !crm_same_text(step->to_status, order->status)))
+		step = NULL;
+	capture_order_of(order, left_status, 1, order->total, step);
+	if (step != NULL)
+		*event = NULL;
+}
+
 /* The command that wrote a row, or took it away */
 static CommandId
 writing_command(TriggerData *trigger)
@@ -395,30 +406,15 @@ capture_order(TriggerData *trigger, const EventChange *event)
 	{
 		if (old.total != new.total)
 			capture_order_of(&old, NULL, 0, new.total - old.total, NULL);
-		if (!same(old.status, new.status))
-		{
-			/* a trigger on the event may have changed that */
-			bool		is_step = event != NULL && event->events == 1 && same(event->from_status, old.status) &&
-				same(event->to_status, new.status);
-
-			capture_order_of(&new, old.status, 1, new.total, is_step ? event : NULL);
-			if (is_step)
-				event = NULL;
-		}
+		if (!crm_same_text(old.status, new.status))
+			capture_arrival(&new, old.status, &event);
 	}
 	else
 	{
 		if (old_row != NULL)
 			capture_order_of(&old, NULL, -1, -old.total, NULL);
 		if (new_row != NULL)
-		{
-			bool		is_creation = event != NULL && event->events == 1 && event->from_status == NULL &&
-				same(event->to_status, new.status);
-
-			capture_order_of(&new, NULL, 1, new.total, is_creation ? event : NULL);
-			if (is_creation)
-				event = NULL;
-		}
+			capture_arrival(&new, NULL, &event);
 	}
 	if (event != NULL)
 		crm_append_event_change(event);
@@ -760,7 +756,7 @@ crm_capture_dimension(PG_FUNCTION_ARGS)
 			value = slot_getattr(new, column, &isnull);
 			after = isnull ? NULL : DatumGetTextPP(value);
 		}
-		if (new == NULL || !same(before, after) ||
+		if (new == NULL || !crm_same_text(before, after) ||
 			crm_get_not_null(rel, old, key) != crm_get_not_null(rel, new, key))
 		{
 			crm_append_dimension_change(dimension, DatumGetInt64(crm_get_not_null(rel, old, key)));

@@ -374,12 +374,6 @@ append_event_change(const EventChange *change)
 	append(&event_changes, values, nulls);
 }
 
-static bool
-same(const text *a, const text *b)
-{
-	return a == NULL || b == NULL ? a == b : crm_same_text(a, b);
-}
-
 static text *
 copy(text *value)
 {
@@ -393,8 +387,8 @@ hold_event(const EventChange *change)
 	MemoryContext caller;
 	int64		dwell;
 
-	if (has_held_event && held_event.day == change->day && same(held_event.event, change->event) &&
-		same(held_event.from_status, change->from_status) && same(held_event.to_status, change->to_status) &&
+	if (has_held_event && held_event.day == change->day && crm_same_text(held_event.event, change->event) &&
+		crm_same_text(held_event.from_status, change->from_status) && crm_same_text(held_event.to_status, change->to_status) &&
 		!pg_add_s64_overflow(held_event.dwell, change->dwell, &dwell))
 	{
 		held_event.events += change->events;

@@ -609,6 +609,8 @@ crm_get_not_null(Relation rel, TupleTableSlot *row, AttrNumber column)
 bool
 crm_same_text(const text *a, const text *b)
 {
+	if (a == NULL || b == NULL)
+		return a == b;
 	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }

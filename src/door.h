@@ -165,7 +165,7 @@ extern CrmStep *crm_step_for(const Door *door, Datum key);
 /* A column that no row of ours is without; an error if this one is */
 extern Datum crm_get_not_null(Relation rel, TupleTableSlot *row, AttrNumber column);
 
-/* Whether two texts are the same, byte by byte */
+/* Whether two texts are the same, byte by byte, or both NULL */
 extern bool crm_same_text(const text *a, const text *b);
 
 /* How deep in triggers we are: 1 in one, 2 in one that another set off */

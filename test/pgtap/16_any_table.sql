@@ -12,19 +12,7 @@ INSERT INTO crm.workflows (name, definition) VALUES ('ticket', $$
     closed --> [*]
 $$);
 
--- What a statement says that fails: SQLSTATE, message, detail and hint
-CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    message text;
-    detail text;
-    hint text;
-BEGIN
-    EXECUTE statement;
-    RETURN 'nothing';
-EXCEPTION WHEN others THEN
-    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    RETURN concat_ws(' | ', SQLSTATE, message, nullif(detail, ''), nullif(hint, ''));
-END $$;
+\ir include/said.sql
 -- The events of a table, a row each
 CREATE FUNCTION pg_temp.events(of_table text) RETURNS TABLE (row_key text, steps text) LANGUAGE plpgsql AS $$
 BEGIN
