@@ -24,7 +24,6 @@
 #include "workflow.h"
 
 #define MAX_NUMBER	60			/* characters of a number that is written as a string */
-#define MAX_LISTED	1000		/* products that an error lists */
 #define MAX_SHOWN	100			/* bytes of a name or number in an error */
 
 typedef enum Field
@@ -72,10 +71,10 @@ clipped(const char *what)
 }
 
 static void
-refuse_number(int line, Field field, Datum value, const char *fault)
+refuse_number(int line, Field field, Datum value, const char *fault, const char *hint)
 {
 	refuse(line, fields[field].name, fault,
-		   psprintf("It is %s.", clipped(DatumGetCString(DirectFunctionCall1(numeric_out, value)))), NULL);
+		   psprintf("It is %s.", clipped(DatumGetCString(DirectFunctionCall1(numeric_out, value)))), hint);
 }
 
 static void
@@ -118,6 +117,12 @@ is_below(Datum number, int64 limit)
 	return DatumGetBool(DirectFunctionCall2(numeric_lt, number, NumericGetDatum(int64_to_numeric(limit))));
 }
 
+static bool
+is_positive(Datum number)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_gt, number, NumericGetDatum(int64_to_numeric(0))));
+}
+
 /* A number, also one in quotes: not every program has decimals of its own. */
 static Datum
 read_number(int line, Field field, const JsonbValue *value)
@@ -139,10 +144,10 @@ read_number(int line, Field field, const JsonbValue *value)
 
 	if (field == PRODUCT &&
 		!DatumGetBool(DirectFunctionCall2(numeric_eq, number, DirectFunctionCall2(numeric_round, number, Int32GetDatum(0)))))
-		refuse_number(line, field, number, "is not a whole number");
+		refuse_number(line, field, number, "is not a whole number", NULL);
 	number = DirectFunctionCall2(numeric_round, number, Int32GetDatum(fields[field].decimals));
 	if (!is_below(DirectFunctionCall1(numeric_abs, number), fields[field].limit))
-		refuse_number(line, field, number, "is too large");
+		refuse_number(line, field, number, "is too large", NULL);
 	return number;
 }
 
@@ -163,14 +168,15 @@ check_fields(int number, CrmLineRequest *line, const bool *given)
 			   given[PRODUCT] ? "It has both \"product\" and \"sku\"." : "It has neither \"product\" nor \"sku\".", NULL);
 	if (!given[QUANTITY])
 		refuse(number, fields[QUANTITY].name, "is missing", NULL, NULL);
-	if (!DatumGetBool(DirectFunctionCall2(numeric_gt, line->quantity, NumericGetDatum(int64_to_numeric(0)))))
-		refuse_number(number, QUANTITY, line->quantity, "is not above zero");
-	if (given[UNIT_PRICE] && is_below(line->unit_price, 0))
-		refuse_number(number, UNIT_PRICE, line->unit_price, "is negative");
+	if (!is_positive(line->quantity))
+		refuse_number(number, QUANTITY, line->quantity, "is not above zero", NULL);
+	if (given[UNIT_PRICE] && !is_positive(line->unit_price))
+		refuse_number(number, UNIT_PRICE, line->unit_price, "is not above zero",
+					  "What is given away has its price, and a discount of all of it.");
 	if (given[DISCOUNT] && is_below(line->discount, 0))
-		refuse_number(number, DISCOUNT, line->discount, "is negative");
+		refuse_number(number, DISCOUNT, line->discount, "is negative", NULL);
 	if (given[TAX] && is_below(line->tax, 0))
-		refuse_number(number, TAX, line->tax, "is negative");
+		refuse_number(number, TAX, line->tax, "is negative", NULL);
 	line->has_price = given[UNIT_PRICE];
 	if (!given[DISCOUNT])
 		line->discount = NumericGetDatum(int64_to_numeric(0));
@@ -282,23 +288,11 @@ list_product(ProductList *list, const char *sku, int64 id)
 	(void) hash_search(list->seen, &hash, HASH_ENTER, &found);
 	if (found)
 		return;
-	if (list->n < MAX_LISTED)
-	{
-		appendStringInfoString(&list->names, list->n == 0 ? "" : ", ");
-		if (sku == NULL)
-			appendStringInfo(&list->names, "number " INT64_FORMAT, id);
-		else
-			appendStringInfo(&list->names, "\"%s\"", clipped(sku));
-	}
-	list->n++;
-}
-
-static char *
-end_list(ProductList *list)
-{
-	if (list->n > MAX_LISTED)
-		appendStringInfo(&list->names, " and %d more", list->n - MAX_LISTED);
-	return list->names.data;
+	appendStringInfoString(&list->names, list->n++ == 0 ? "" : ", ");
+	if (sku == NULL)
+		appendStringInfo(&list->names, "number " INT64_FORMAT, id);
+	else
+		appendStringInfo(&list->names, "\"%s\"", clipped(sku));
 }
 
 void
@@ -341,18 +335,18 @@ crm_find_products(CrmLineRequest *lines, int nlines, const char *currency)
 	if (unknown.n > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CRM_NO_SUCH_PRODUCT),
-				 unknown.n == 1 ? errmsg("product %s does not exist", end_list(&unknown)) :
+				 unknown.n == 1 ? errmsg("product %s does not exist", unknown.names.data) :
 				 errmsg("%d products do not exist", unknown.n),
 				 unknown.n == 1 && inactive.n == 0 ? 0 :
-				 errdetail("Unknown: %s.%s%s%s", end_list(&unknown), inactive.n > 0 ? " Not sold any more: " : "",
-						   inactive.n > 0 ? end_list(&inactive) : "", inactive.n > 0 ? "." : ""),
+				 errdetail("Unknown: %s.%s%s%s", unknown.names.data, inactive.n > 0 ? " Not sold any more: " : "",
+						   inactive.n > 0 ? inactive.names.data : "", inactive.n > 0 ? "." : ""),
 				 errhint("Look into table %s.products.", CRM_SCHEMA)));
 	if (inactive.n > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CRM_PRODUCT_INACTIVE),
-				 inactive.n == 1 ? errmsg("product %s is not sold any more", end_list(&inactive)) :
+				 inactive.n == 1 ? errmsg("product %s is not sold any more", inactive.names.data) :
 				 errmsg("%d products are not sold any more", inactive.n),
-				 inactive.n == 1 ? errdetail("It is not active.") : errdetail("Not active: %s.", end_list(&inactive)),
+				 inactive.n == 1 ? errdetail("It is not active.") : errdetail("Not active: %s.", inactive.names.data),
 				 errhint("Choose others.")));
 }
 

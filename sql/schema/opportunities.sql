@@ -79,7 +79,7 @@ CREATE TABLE crm.opportunity_lines (
     CONSTRAINT opportunity_lines_offer_a_product            FOREIGN KEY (product_id)     REFERENCES crm.products (id),
     CONSTRAINT opportunity_lines_line_no_is_positive        CHECK (line_no > 0),
     CONSTRAINT opportunity_lines_quantity_is_positive       CHECK (quantity > 0 AND quantity <> 'NaN'),
-    CONSTRAINT opportunity_lines_unit_price_is_not_negative CHECK (unit_price >= 0 AND unit_price <> 'NaN'),
+    CONSTRAINT opportunity_lines_unit_price_is_positive CHECK (unit_price > 0 AND unit_price <> 'NaN'),
     CONSTRAINT opportunity_lines_discount_is_not_negative   CHECK (discount >= 0 AND discount <> 'NaN'),
     CONSTRAINT opportunity_lines_discount_is_not_above_the_price CHECK (discount <= round(quantity * unit_price, 2)),
     CONSTRAINT opportunity_lines_tax_is_not_negative        CHECK (tax >= 0 AND tax <> 'NaN')
@@ -102,7 +102,7 @@ COMMENT ON CONSTRAINT opportunity_lines_belong_to_an_opportunity   ON crm.opport
 COMMENT ON CONSTRAINT opportunity_lines_offer_a_product            ON crm.opportunity_lines IS 'A line offers a product that exists';
 COMMENT ON CONSTRAINT opportunity_lines_line_no_is_positive        ON crm.opportunity_lines IS 'Line numbers start at 1';
 COMMENT ON CONSTRAINT opportunity_lines_quantity_is_positive       ON crm.opportunity_lines IS 'A line offers more than nothing';
-COMMENT ON CONSTRAINT opportunity_lines_unit_price_is_not_negative ON crm.opportunity_lines IS 'A price is a number, zero or more';
+COMMENT ON CONSTRAINT opportunity_lines_unit_price_is_positive ON crm.opportunity_lines IS 'A price is above zero; a gift has a discount of all its price';
 COMMENT ON CONSTRAINT opportunity_lines_discount_is_not_negative   ON crm.opportunity_lines IS 'A discount is a number, zero or more';
 COMMENT ON CONSTRAINT opportunity_lines_discount_is_not_above_the_price ON crm.opportunity_lines IS 'A discount is not more than what it is a discount on';
 COMMENT ON CONSTRAINT opportunity_lines_tax_is_not_negative        ON crm.opportunity_lines IS 'A tax is a number, zero or more';

@@ -13,7 +13,7 @@ CREATE TABLE crm.order_lines (
     CONSTRAINT order_lines_sell_a_product            FOREIGN KEY (product_id) REFERENCES crm.products (id),
     CONSTRAINT order_lines_line_no_is_positive       CHECK (line_no > 0),
     CONSTRAINT order_lines_quantity_is_positive      CHECK (quantity > 0 AND quantity <> 'NaN'),
-    CONSTRAINT order_lines_unit_price_is_not_negative CHECK (unit_price >= 0 AND unit_price <> 'NaN'),
+    CONSTRAINT order_lines_unit_price_is_positive CHECK (unit_price > 0 AND unit_price <> 'NaN'),
     CONSTRAINT order_lines_discount_is_not_negative  CHECK (discount >= 0 AND discount <> 'NaN'),
     CONSTRAINT order_lines_discount_is_not_above_the_price CHECK (discount <= greatest(round(quantity * unit_price, 2), 0)),
     CONSTRAINT order_lines_tax_is_not_negative       CHECK (tax >= 0 AND tax <> 'NaN')
@@ -36,7 +36,7 @@ COMMENT ON CONSTRAINT order_lines_belong_to_an_order         ON crm.order_lines 
 COMMENT ON CONSTRAINT order_lines_sell_a_product             ON crm.order_lines IS 'A line sells a product that exists';
 COMMENT ON CONSTRAINT order_lines_line_no_is_positive        ON crm.order_lines IS 'Line numbers start at 1';
 COMMENT ON CONSTRAINT order_lines_quantity_is_positive       ON crm.order_lines IS 'A line sells more than nothing';
-COMMENT ON CONSTRAINT order_lines_unit_price_is_not_negative ON crm.order_lines IS 'A price is a number, zero or more';
+COMMENT ON CONSTRAINT order_lines_unit_price_is_positive ON crm.order_lines IS 'A price is above zero; a gift has a discount of all its price';
 COMMENT ON CONSTRAINT order_lines_discount_is_not_negative   ON crm.order_lines IS 'A discount is a number, zero or more';
 COMMENT ON CONSTRAINT order_lines_discount_is_not_above_the_price ON crm.order_lines IS 'A discount takes off no more than what the line costs';
 COMMENT ON CONSTRAINT order_lines_tax_is_not_negative        ON crm.order_lines IS 'A tax is a number, zero or more';

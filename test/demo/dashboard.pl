@@ -151,7 +151,7 @@ isnt($phone->{background}, $wide->{background}, 'and dark where people want it s
 my $evil = q(<script>faults.push('run')</script><b title="x">'&amp;' %s :name \\ \");
 my ($hostile) = page_of(q(
 INSERT INTO crm.customers (name, region) VALUES ($$EVIL$$, $$<i>North$$), ('Plain', NULL);
-INSERT INTO crm.products (sku, name, price) VALUES ('1', $$EVIL$$, 10), ('2', 'Free', 0);
+INSERT INTO crm.products (sku, name, price) VALUES ('1', $$EVIL$$, 10), ('2', 'Cheap', 0.01);
 INSERT INTO crm.workflows (name, definition) VALUES ('<u>&"', $$
     [*] --> sold
     state "<i>Sold</i> & done" as sold
@@ -162,7 +162,7 @@ INSERT INTO crm.orders (customer_id, workflow, placed_at) SELECT id, '<u>&"', no
 SET session_replication_role = replica;
 UPDATE crm.orders SET status = 'sold';
 RESET session_replication_role;
-INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) SELECT id, p, 1, 10 * (2 - p) FROM crm.orders, generate_series(1, 2) p;
+INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price, discount) SELECT id, p, 1, 10, 10 * (p - 1) FROM crm.orders, generate_series(1, 2) p;
 ) =~ s/EVIL/$evil/gr, 1);
 my $seen = look_at($hostile, 360, 'light');
 is_deeply($seen->{faults}, [], 'no name runs as a script');

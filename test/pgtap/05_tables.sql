@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(196);
+SELECT plan(199);
 
 INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明'), (3, NULL, 'Zoë'), (4, NULL, 'Bob');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -55,8 +55,9 @@ INSERT INTO cases (name, state, statement) VALUES
     ('products_sku_is_unique', '23505', $$INSERT INTO crm.products (id, sku, name, price) VALUES (9, 'TEA', 'x', 1)$$),
     ('products_sku_is_not_empty', '23514', $$INSERT INTO crm.products (id, sku, name, price) VALUES (9, '', 'x', 1)$$),
     ('products_name_is_not_empty', '23514', $$INSERT INTO crm.products (id, sku, name, price) VALUES (9, 'x', '', 1)$$),
-    ('products_price_is_not_negative', '23514', $$UPDATE crm.products SET price = -0.0001$$),
-    ('products_price_is_not_negative', '23514', $$UPDATE crm.products SET price = 'NaN'$$),
+    ('products_price_is_positive', '23514', $$UPDATE crm.products SET price = -0.0001$$),
+    ('products_price_is_positive', '23514', $$UPDATE crm.products SET price = 0.00004$$),
+    ('products_price_is_positive', '23514', $$UPDATE crm.products SET price = 'NaN'$$),
     ('products_attributes_are_an_object', '23514', $$UPDATE crm.products SET attributes = '"x"'$$),
     ('orders_have_a_unique_id', '23505', $$INSERT INTO crm.orders (id, customer_id) VALUES (1, 1)$$),
     ('orders_reference_is_unique', '23505', $$INSERT INTO crm.orders (id, reference, customer_id) VALUES (9, 'R1', 1)$$),
@@ -77,8 +78,9 @@ INSERT INTO cases (name, state, statement) VALUES
     ('order_lines_quantity_is_positive', '23514', $$UPDATE crm.order_lines SET quantity = -1$$),
     ('order_lines_quantity_is_positive', '23514', $$UPDATE crm.order_lines SET quantity = 0.0004$$),
     ('order_lines_quantity_is_positive', '23514', $$UPDATE crm.order_lines SET quantity = 'NaN'$$),
-    ('order_lines_unit_price_is_not_negative', '23514', $$UPDATE crm.order_lines SET unit_price = -1$$),
-    ('order_lines_unit_price_is_not_negative', '23514', $$UPDATE crm.order_lines SET unit_price = 'NaN'$$),
+    ('order_lines_unit_price_is_positive', '23514', $$UPDATE crm.order_lines SET unit_price = -1$$),
+    ('order_lines_unit_price_is_positive', '23514', $$UPDATE crm.order_lines SET unit_price = 0.00004$$),
+    ('order_lines_unit_price_is_positive', '23514', $$UPDATE crm.order_lines SET unit_price = 'NaN'$$),
     ('order_lines_discount_is_not_negative', '23514', $$UPDATE crm.order_lines SET discount = -1$$),
     ('order_lines_discount_is_not_above_the_price', '23514', $$UPDATE crm.order_lines SET discount = 'NaN'$$),
     ('order_lines_discount_is_not_above_the_price', '23514', $$UPDATE crm.order_lines SET discount = 14.71$$),
@@ -154,8 +156,9 @@ INSERT INTO cases (name, state, statement) VALUES
     ('opportunity_lines_line_no_is_positive', '23514', $$UPDATE crm.opportunity_lines SET line_no = 0$$),
     ('opportunity_lines_quantity_is_positive', '23514', $$UPDATE crm.opportunity_lines SET quantity = 0$$),
     ('opportunity_lines_quantity_is_positive', '23514', $$UPDATE crm.opportunity_lines SET quantity = 'NaN'$$),
-    ('opportunity_lines_unit_price_is_not_negative', '23514', $$UPDATE crm.opportunity_lines SET unit_price = -0.0001$$),
-    ('opportunity_lines_unit_price_is_not_negative', '23514', $$UPDATE crm.opportunity_lines SET unit_price = 'NaN'$$),
+    ('opportunity_lines_unit_price_is_positive', '23514', $$UPDATE crm.opportunity_lines SET unit_price = -0.0001$$),
+    ('opportunity_lines_unit_price_is_positive', '23514', $$UPDATE crm.opportunity_lines SET unit_price = 0$$),
+    ('opportunity_lines_unit_price_is_positive', '23514', $$UPDATE crm.opportunity_lines SET unit_price = 'NaN'$$),
     ('opportunity_lines_discount_is_not_negative', '23514', $$UPDATE crm.opportunity_lines SET discount = -1$$),
     ('opportunity_lines_discount_is_not_above_the_price', '23514', $$UPDATE crm.opportunity_lines SET discount = 4.91$$),
     ('opportunity_lines_tax_is_not_negative', '23514', $$UPDATE crm.opportunity_lines SET tax = 'NaN'$$),
@@ -211,7 +214,7 @@ SELECT throws_ok($$UPDATE crm.products SET price = 'Infinity'$$, '22003', NULL, 
 
 -- What is welcome
 SELECT lives_ok($$INSERT INTO crm.customers (name, birth_date) VALUES ('Leap', '2000-02-29'), ('Old', '1900-01-01')$$, 'a birthday on a leap day');
-SELECT lives_ok($$INSERT INTO crm.products (sku, name, price) VALUES ('GIFT', 'Gift', 0)$$, 'a price of nothing');
+SELECT lives_ok($$INSERT INTO crm.products (sku, name, price) VALUES ('SCREW', 'Screw', 0.0001)$$, 'a very low price');
 SELECT lives_ok($$DELETE FROM crm.customers WHERE id = 2$$, 'a customer without orders may go');
 
 -- Amounts

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(120);
+SELECT plan(121);
 
 CREATE ROLE crm_test_clerk;
 CREATE ROLE crm_test_stranger;
@@ -11,7 +11,7 @@ GRANT SELECT (id), INSERT ON crm.orders TO crm_test_clerk;
 GRANT INSERT ON crm.order_lines TO crm_test_clerk;
 INSERT INTO crm.customers (id, name) VALUES (1, 'Ada'), (2, '王小明');
 INSERT INTO crm.products (id, sku, name, price, active) VALUES (1, 'TEA', 'Green tea', 4.90, true), (2, 'INK "x"', 'Ink', 7.2525, true),
-    (3, 'OLD', 'Old', 1, false), (4, '茶', 'Tea', 3, false), (5, 'FREE', 'Gift', 0, true);
+    (3, 'OLD', 'Old', 1, false), (4, '茶', 'Tea', 3, false), (5, 'CARD', 'Card', 2, true);
 INSERT INTO crm.exchange_rates VALUES ('USD', '2020-01-01', 0.9);
 ALTER TABLE crm.orders ALTER COLUMN owner SET DEFAULT 'nobody yet';
 
@@ -43,7 +43,7 @@ SELECT is(crm_place_order(2, '[{"sku": "TEA", "quantity": 1, "unit_price": 0.05}
     owner => 'Grace', reference => 'R-1', placed_at => '2024-02-29 12:00+00', attributes => '{"gift": true}', workflow => 'order'), 2::bigint, 'everything may be said');
 SELECT results_eq('SELECT customer_id, currency, exchange_rate, owner, reference, placed_on, attributes, total, reporting_total FROM crm.orders WHERE id = 2', $$VALUES
     (2::bigint, 'USD', 0.3, 'Grace', 'R-1', date '2024-02-29', '{"gift": true}'::jsonb, 0.10, 0.04)$$, 'and is kept; lines are converted one by one');
-SELECT is(crm_place_order(1, '[{"sku": "FREE", "quantity": 1}]'), 3::bigint, 'a gift');
+SELECT is(crm_place_order(1, '[{"sku": "CARD", "quantity": 1, "discount": 2}]'), 3::bigint, 'a gift');
 SELECT is((SELECT payment_status FROM crm.orders WHERE id = 3), 'paid', 'is paid');
 SELECT is(crm_place_order(1, (SELECT jsonb_agg(jsonb_build_object('sku', 'TEA', 'quantity', n)) FROM generate_series(1, 5000) n)), 4::bigint, '5,000 lines');
 SELECT is((SELECT line_count || ' ' || total FROM crm.orders WHERE id = 4), '5000 61262250.00', 'come to what they come to');
@@ -84,7 +84,9 @@ SELECT is(pg_temp.lines(lines::jsonb), said, lines) FROM (VALUES
     ('[{"sku": "TEA", "quantity": 0.0004}]', '22023 lines[0].quantity is not above zero It is 0.000.'),
     ('[{"sku": "TEA", "quantity": -1}]', '22023 lines[0].quantity is not above zero It is -1.000.'),
     ('[{"sku": "TEA", "quantity": 100000000000}]', '22023 lines[0].quantity is too large It is 100000000000.000.'),
-    ('[{"sku": "TEA", "quantity": 1, "unit_price": -0.01}]', '22023 lines[0].unit_price is negative It is -0.0100.'),
+    ('[{"sku": "TEA", "quantity": 1, "unit_price": -0.01}]', '22023 lines[0].unit_price is not above zero It is -0.0100. What is given away has its price, and a discount of all of it.'),
+    ('[{"sku": "TEA", "quantity": 1, "unit_price": 0}]', '22023 lines[0].unit_price is not above zero It is 0.0000. What is given away has its price, and a discount of all of it.'),
+    ('[{"sku": "TEA", "quantity": 1, "unit_price": 0.00004}]', '22023 lines[0].unit_price is not above zero It is 0.0000. What is given away has its price, and a discount of all of it.'),
     ('[{"sku": "TEA", "quantity": 1, "discount": -1}]', '22023 lines[0].discount is negative It is -1.00.'),
     ('[{"sku": "TEA", "quantity": 1, "tax": -1}]', '22023 lines[0].tax is negative It is -1.00.'),
     ('[{"sku": "TEA", "quantity": 1, "discount": 4.91}]', '22023 lines[0].discount is more than the line costs It is 4.91, and the line costs 4.90.'),
@@ -105,14 +107,12 @@ SELECT is(pg_temp.lines('[{"sku": "OLD", "quantity": 1}, {"sku": "茶", "quantit
 SELECT is(pg_temp.lines('[{"sku": "OLD", "quantity": 1}, {"sku": "X", "quantity": 1}]'),
     'SL015 product "X" does not exist Unknown: "X". Not sold any more: "OLD". Look into table crm.products.', 'both');
 SELECT is(left(pg_temp.outcome('SELECT public.crm_place_order(1, ''[{"sku": "OLD", "quantity": 1}]'')', current_user), 5), 'SL016', 'not even by the owner');
-SELECT matches(pg_temp.lines((SELECT jsonb_agg(jsonb_build_object('sku', 'X' || n, 'quantity', 1)) FROM generate_series(1, 1500) n)),
-    '^SL015 1500 products do not exist Unknown: "X1", .*, "X1000" and 500 more\.', 'very many');
 SELECT is(length(pg_temp.lines((SELECT jsonb_agg(jsonb_build_object('sku', n || repeat('茶', 5000), 'quantity', 1)) FROM generate_series(1, 2) n))) < 300, true, 'of long ones enough to find them by');
 SELECT is(length(pg_temp.lines(jsonb_build_array(jsonb_build_object('sku', 'TEA', 'quantity', repeat('9', 100000))))) < 300, true, 'so with numbers');
 SELECT is(length(pg_temp.lines(jsonb_build_array(jsonb_build_object('sku', 'TEA', repeat('x', 100000), 1)))) < 300, true, 'and fields');
 -- 100,000 lines in one call
-SELECT matches(pg_temp.lines((SELECT jsonb_agg(jsonb_build_object('sku', 'X' || n, 'quantity', 1)) FROM generate_series(1, 100000) n)),
-    '^SL015 100000 products do not exist Unknown: "X1", .*, "X1000" and 99000 more\.', 'of 100,000 lines all that are unknown are counted');
+SELECT is(pg_temp.lines((SELECT jsonb_agg(jsonb_build_object('sku', 'X' || n, 'quantity', 1)) FROM generate_series(1, 100000) n)),
+    (SELECT format('SL015 100000 products do not exist Unknown: %s. Look into table crm.products.', string_agg(format('"X%s"', n), ', ' ORDER BY n)) FROM generate_series(1, 100000) n), 'of 100,000 lines all that are unknown are listed');
 SELECT is(pg_temp.lines((SELECT jsonb_agg(jsonb_build_object('sku', 'TEA', 'quantity', CASE n WHEN 100000 THEN -1 ELSE 1 END)) FROM generate_series(1, 100000) n)),
     '22023 lines[99999].quantity is not above zero It is -1.000.', 'and the one that is wrong is named');
 SELECT crm_place_order(1, (SELECT jsonb_agg(jsonb_build_object('sku', 'TEA', 'quantity', n, 'tax', 0.01)) FROM generate_series(1, 100000) n)) AS id \gset
@@ -197,11 +197,11 @@ SELECT is_empty('SELECT pg_temp.wrong()', 'all totals are those of the lines');
 DROP TRIGGER twin ON crm.orders;
 CREATE FUNCTION pg_temp.greeting() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (new.id, 5, 1, 0.5), (new.id, 5, 1, 0);
+    INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price, discount) VALUES (new.id, 5, 1, 0.5, 0), (new.id, 5, 1, 1, 1);
     RETURN NULL;
 END $$;
 CREATE TRIGGER greeting AFTER INSERT ON crm.orders FOR EACH ROW EXECUTE FUNCTION pg_temp.greeting();
-SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 1}, {"sku": "FREE", "quantity": 1}]') AS id \gset
+SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 1}, {"sku": "CARD", "quantity": 1, "discount": 2}]') AS id \gset
 SELECT results_eq(format('SELECT line_no, product_id, amount FROM crm.order_lines WHERE order_id = %s ORDER BY line_no', :id),
     'VALUES (1, 5::bigint, 0.50), (2, 5, 0.00), (3, 1, 4.90), (4, 5, 0.00)', 'lines come behind those that a trigger gives the order');
 SELECT is((SELECT line_count || ' ' || total FROM crm.orders WHERE id = :id), '4 5.40', 'and all count');

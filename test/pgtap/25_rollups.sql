@@ -12,7 +12,7 @@ GRANT SELECT ON crm.sales_by_day, crm.sales_by_month, crm.sales_by_category_mont
 GRANT SELECT, INSERT, UPDATE, DELETE ON crm.orders, crm.order_lines, crm.products, crm.customers TO crm_test_clerk;
 
 INSERT INTO crm.customers (id, name, region) VALUES (1, 'Ada', 'North'), (2, 'Bo', 'South'), (3, 'Cy', NULL), (4, 'Di', '');
-INSERT INTO crm.products (id, sku, name, category, price) VALUES (1, 'TEA', 'Green tea', 'tea', 10), (2, 'CUP', 'Cup', 'ware', 2.5), (3, 'NIX', 'Nothing', NULL, 0), (4, 'POT', 'Pot', '', 7.77);
+INSERT INTO crm.products (id, sku, name, category, price) VALUES (1, 'TEA', 'Green tea', 'tea', 10), (2, 'CUP', 'Cup', 'ware', 2.5), (3, 'NIX', 'Nothing', NULL, 0.01), (4, 'POT', 'Pot', '', 7.77);
 SELECT crm_create_rollup('by_everything', 'line', '{day,month,product,category,customer,region,owner,currency,workflow}');
 SELECT crm_create_rollup('orders_by_everything', 'order', '{day,month,customer,region,owner,currency,workflow,status}');
 SELECT crm_create_rollup('steps_by_everything', 'event', '{day,month,event,from_status,to_status}');

@@ -38,11 +38,11 @@ SELECT lives_ok('UPDATE crm.guards SET condition = condition', 'and the database
 SELECT is((SELECT count(*) FROM crm.workflow_versions WHERE workflow = 'order'), 1::bigint, 'in its first version');
 
 INSERT INTO crm.customers (id, name) VALUES (1, 'Ada');
-INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Tea', 4.90), (2, 'BAG', 'Paper bag', 0);
+INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Tea', 4.90), (2, 'BAG', 'Paper bag', 0.10);
 INSERT INTO crm.exchange_rates VALUES ('USD', '2020-01-01', 0.9);
 INSERT INTO crm.orders (id, customer_id, currency) SELECT i, 1, CASE i WHEN 5 THEN 'USD' ELSE 'EUR' END FROM generate_series(1, 9) i;
 INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) SELECT i, 1, 2, 4.90 FROM generate_series(2, 9) i WHERE i <> 4;
-INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (4, 2, 1);
+INSERT INTO crm.order_lines (order_id, product_id, quantity, discount) VALUES (4, 2, 1, 0.10);
 
 \ir include/outcome.sql
 
