@@ -45,7 +45,7 @@ RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%
 -- The SQL behind a rollup. part says which:
 --   tables   the plain query over the tables that the view answers
 --   view     the view: kept sums, what waits, and what is on the move to another category or region
---   merge    what a merge adds to the kept sums; cells are the changes that it has taken, summed up by products and customers
+--   move     what a merge adds to the kept sums because products or customers have moved; NULL if that moves none of these
 --   rebuild  kept sums made from scratch, so that they and what waits add up to the tables
 CREATE FUNCTION @extschema@.crm_rollup_query(grain text, dimensions text[], part text, cells text DEFAULT NULL) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -55,9 +55,9 @@ DECLARE
     -- "known" is the category or region as the kept sums have it; what they have not seen yet is where it is now
     of_products  constant text := E'\n    LEFT JOIN crm.products p ON p.id = s.product_id';
     of_customers constant text := E'\n    LEFT JOIN crm.customers c ON c.id = s.customer_id';
-    -- (a merge must not read all products and customers for a few changes, whatever the planner thinks of those: OFFSET 0)
+    -- (a merge must not read all products and customers for a few that have moved, whatever the planner thinks of those: OFFSET 0)
     known_values constant text := CASE part
-        WHEN 'merge' THEN E'\n    LEFT JOIN LATERAL (SELECT k.id, k.value FROM crm.rollup_values k WHERE k.dimension = %2$L AND k.id = s.%3$s OFFSET 0) %1$s ON true'
+        WHEN 'move' THEN E'\n    LEFT JOIN LATERAL (SELECT k.id, k.value FROM crm.rollup_values k WHERE k.dimension = %2$L AND k.id = s.%3$s OFFSET 0) %1$s ON true'
         ELSE E'\n    LEFT JOIN crm.rollup_values %1$s ON %1$s.dimension = %2$L AND %1$s.id = s.%3$s' END;
     known_products  constant text := format(known_values, 'kp', 'category', 'product_id');
     known_customers constant text := format(known_values, 'kc', 'region', 'customer_id');
@@ -117,8 +117,7 @@ BEGIN
         changes := format('(SELECT day, event, from_status, to_status, events, dwell FROM %s e UNION ALL SELECT stepped_on, event, left_status, status, orders, dwell FROM %s o WHERE event IS NOT NULL)',
                           @extschema@.crm_waiting('event'), @extschema@.crm_waiting('order'));
     END IF;
-    IF part = 'merge' THEN
-        changes := cells;
+    IF part = 'move' THEN
         marks := 'taken_dimensions';
     ELSIF grain = 'order' THEN
         changes := format($$(SELECT day, customer_id, owner, currency, workflow, status, orders, total FROM %1$s x
@@ -168,11 +167,12 @@ BEGIN
     END IF;
 
     -- Nearly all are known; a join for the others is not needed.
-    arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s',
-        replace(replace(CASE part WHEN 'merge' THEN regexp_replace(replace(known, in_month, 's.month'), '\mk([pc])\.(id|value)', 's.k\1_\2', 'g') ELSE known END,
-                        'THEN p.category', 'THEN (SELECT p.category FROM crm.products p WHERE p.id = s.product_id)'),
-                'THEN c.region', 'THEN (SELECT c.region FROM crm.customers c WHERE c.id = s.customer_id)'),
-        added, changes, CASE WHEN by_category AND part <> 'merge' THEN known_products ELSE '' END || CASE WHEN by_region AND part <> 'merge' THEN known_customers ELSE '' END)];
+    IF part = 'view' THEN
+        arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s',
+            replace(replace(known, 'THEN p.category', 'THEN (SELECT p.category FROM crm.products p WHERE p.id = s.product_id)'),
+                    'THEN c.region', 'THEN (SELECT c.region FROM crm.customers c WHERE c.id = s.customer_id)'),
+            added, changes, CASE WHEN by_category THEN known_products ELSE '' END || CASE WHEN by_region THEN known_customers ELSE '' END)];
+    END IF;
     -- What has moved is little, and found by its products and customers, row by row (OFFSET 0).
     IF by_category THEN
         arms := arms || format(E'    SELECT %s%s\n    FROM (SELECT DISTINCT d.id FROM %s d WHERE d.dimension = ''category'') m\n    CROSS JOIN LATERAL (SELECT f.* FROM (%s) f WHERE f.product_id = m.id OFFSET 0) s\n    CROSS JOIN (VALUES (-1), (1)) v (sign)%s',
@@ -185,16 +185,9 @@ BEGIN
                                CASE WHEN by_category THEN format(E'\n    WHERE NOT EXISTS (SELECT FROM %s d WHERE d.dimension = ''category'' AND d.id = s.product_id)', marks) END);
     END IF;
 
-    IF part = 'merge' THEN
-        -- in the order of the index: neighbours are found on the same pages
-        RETURN CASE WHEN by_category OR by_region THEN
-            format(E'SELECT %s%s FROM (\n%s) s\nGROUP BY %s\nHAVING %s', names, sums,
-                   array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '),
-                   (SELECT string_agg(format('@extschema@.crm_sum(s.%s) <> 0', m), ' OR ') FROM unnest(measures) m))
-        ELSE
-            format(E'SELECT %s%s FROM %s s\nWHERE %s\nORDER BY %s', names, added, cells,
-                   (SELECT string_agg(format('s.%s <> 0', m), ' OR ') FROM unnest(measures) m), rtrim(names, ', '))
-        END;
+    IF part = 'move' THEN
+        RETURN format(E'SELECT %s%s FROM (\n%s) s\nGROUP BY %s\nHAVING %s', names, sums, array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '),
+                      (SELECT string_agg(format('@extschema@.crm_sum(s.%s) <> 0', m), ' OR ') FROM unnest(measures) m));
     END IF;
     RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s FROM %s s\nUNION ALL\n%s) s\nGROUP BY %s\nHAVING @extschema@.crm_sum(s.%I) <> 0',
                   names, shown_fast, names, added, cells, array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '), measures[1]);
@@ -303,79 +296,32 @@ BEGIN
 END
 $crm_keep_place$;
 
--- The statement of a merge, for the rollups as they are. It takes the first pages ($1) of what waits in each change table, and
--- if it takes all, what has moved, too ($2). One statement, so one snapshot: whoever sees the changes gone sees the sums that they are in.
--- Many changes are of few products and customers: they are summed up by those first, once for all rollups that can do with the
--- same sums, and only then by what is known of them.
-CREATE FUNCTION @extschema@.crm_merge_statement() RETURNS text
+-- What has moved to another category or region does so with all that was sold of it: the statement, for the rollups as they are.
+CREATE FUNCTION @extschema@.crm_move_statement() RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $crm_merge_statement$
+AS $crm_move_statement$
     WITH kept AS (
-        SELECT r.*, format('crm.%I', r.name || '_cells') AS cells, format('written_%s', row_number() OVER (ORDER BY r.name)) AS written,
-               ARRAY(SELECT DISTINCT CASE WHEN d IN ('product', 'category') THEN 'product_id' WHEN d IN ('customer', 'region') THEN 'customer_id' ELSE quote_ident(d) END
-                     FROM unnest(r.dimensions) d ORDER BY 1) AS columns
+        SELECT r.*, format('crm.%I', r.name || '_cells') AS cells, r.dimensions && '{category,region}' AS moves,
+               format('written_%s', row_number() OVER (ORDER BY r.name)) AS written,
+               CASE r.grain WHEN 'line' THEN '{lines,quantity,amount}'::text[] WHEN 'order' THEN '{orders,total}' ELSE '{events,dwell}' END AS measures
         FROM crm.rollups r
-    ), sums AS (
-        SELECT k.grain, k.columns, format('sums_%s', row_number() OVER (ORDER BY k.grain, k.columns)) AS name FROM kept k GROUP BY 1, 2
-    ), lookups AS (
-        SELECT DISTINCT s.name, d.* FROM sums s JOIN kept k USING (grain, columns)
-        JOIN (VALUES ('category', 'product_id', 'p'), ('region', 'customer_id', 'c')) d (dimension, key, letter) ON d.dimension = ANY (k.dimensions)
-    ), grains AS (
-        SELECT g.grain, g.measures,
-               ARRAY(SELECT DISTINCT c FROM (
-                   SELECT c FROM kept k, unnest(k.columns) c WHERE k.grain = g.grain
-                   UNION ALL SELECT c FROM unnest('{status,left_status,stepped_on,event,dwell}'::text[]) c WHERE g.grain = 'order') x) || g.measures AS columns
-        FROM (VALUES ('line', '{lines,quantity,amount}'::text[]), ('order', '{orders,total}'), ('event', '{events,dwell}')) g (grain, measures)
-    ), parts AS (
-        SELECT 1 AS place, format('taken_%1$s_%2$s AS (DELETE FROM crm.%3$I c WHERE c.ctid >= %4$s AND c.ctid < format(''(%%s,0)'', least(((%4$s)::text::point)[0]::bigint + $1, 4294967294))::tid AND c.day IS NOT NULL RETURNING %5$s)',
-                   g.grain, n, g.grain || '_changes_' || n, @extschema@.crm_waiting_from(g.grain || '_changes_' || n),
-                   (SELECT string_agg(CASE c WHEN 'month' THEN 'date_trunc(''month'', c.day::timestamp)::date AS month' ELSE 'c.' || c END, ', ')
-                    FROM unnest(g.columns) c)) AS part
-        FROM grains g CROSS JOIN (VALUES ('1'), ('2')) x (n)
-    UNION ALL
-        SELECT 2, 'taken_dimensions AS (DELETE FROM crm.dimension_changes WHERE $2 RETURNING *)'
-    UNION ALL
-        SELECT 3, format('taken_%1$s AS NOT MATERIALIZED (SELECT * FROM taken_%1$s_1 UNION ALL SELECT * FROM taken_%1$s_2)', g.grain) FROM grains g
-    UNION ALL
-        -- each kind as its rollups are summed up: orders come into a status and leave another one, which is mostly a step
-        SELECT 4, format('all_%1$s AS NOT MATERIALIZED (SELECT %2$s, %3$s FROM taken_%1$s%4$s)', g.grain, array_to_string(c.columns, ', '), array_to_string(g.measures, ', '),
-                   CASE g.grain
-                   WHEN 'order' THEN format(' UNION ALL SELECT %s, -orders, -total FROM taken_order WHERE left_status IS NOT NULL',
-                       array_to_string(array_replace(c.columns, 'status', 'left_status'), ', '))
-                   WHEN 'event' THEN format(' UNION ALL SELECT %s, orders, dwell FROM taken_order WHERE event IS NOT NULL',
-                       (SELECT string_agg(CASE x WHEN 'day' THEN 'stepped_on' WHEN 'month' THEN 'date_trunc(''month'', stepped_on::timestamp)::date'
-                                          WHEN 'from_status' THEN 'left_status' WHEN 'to_status' THEN 'status' ELSE x END, ', ' ORDER BY n)
-                        FROM unnest(c.columns) WITH ORDINALITY u (x, n)))
-                   ELSE '' END)
-        FROM grains g
-        CROSS JOIN LATERAL (SELECT ARRAY(SELECT DISTINCT c FROM kept k, unnest(k.columns) c WHERE k.grain = g.grain) AS columns) c
-        WHERE c.columns <> '{}'
-    UNION ALL
-        SELECT 5, format('%s AS (SELECT %s, %s FROM all_%s s GROUP BY %2$s)', s.name, array_to_string(s.columns, ', '),
-                   (SELECT string_agg(format('@extschema@.crm_sum(s.%1$s) AS %1$s', m), ', ') FROM unnest(g.measures) m), s.grain)
-        FROM sums s JOIN grains g USING (grain)
-    UNION ALL
-        -- and with what is known of their products and customers, looked up row by row (OFFSET 0)
-        SELECT 6, format('known_%1$s AS (SELECT s.*%2$s FROM %1$s s%3$s)', s.name,
-                   (SELECT string_agg(format(', k%1$s.id AS k%1$s_id, k%1$s.value AS k%1$s_value', l.letter), '') FROM lookups l WHERE l.name = s.name),
-                   (SELECT string_agg(format(' LEFT JOIN LATERAL (SELECT v.id, v.value FROM crm.rollup_values v WHERE v.dimension = %L AND v.id = s.%I OFFSET 0) k%s ON true',
-                                             l.dimension, l.key, l.letter), '') FROM lookups l WHERE l.name = s.name))
-        FROM sums s WHERE EXISTS (SELECT FROM lookups l WHERE l.name = s.name)
-    UNION ALL
-        SELECT 7, format($$found AS (
+    )
+    SELECT $$WITH taken_dimensions AS (
+    DELETE FROM crm.dimension_changes RETURNING *
+), found AS (
     SELECT 'category' AS dimension, p.id, p.category AS value
-    FROM (SELECT id FROM taken_dimensions WHERE dimension = 'category'%s) x
+    FROM (SELECT DISTINCT id FROM taken_dimensions WHERE dimension = 'category') x
     CROSS JOIN LATERAL (SELECT q.id, q.category FROM crm.products q WHERE q.id = x.id OFFSET 0) p
     UNION ALL
     SELECT 'region', c.id, c.region
-    FROM (SELECT id FROM taken_dimensions WHERE dimension = 'region'%s) x
+    FROM (SELECT DISTINCT id FROM taken_dimensions WHERE dimension = 'region') x
     CROSS JOIN LATERAL (SELECT q.id, q.region FROM crm.customers q WHERE q.id = x.id OFFSET 0) c
 ), known AS (
     INSERT INTO crm.rollup_values
     SELECT f.dimension, f.id, f.value
     FROM found f
     LEFT JOIN LATERAL (SELECT v.id, v.value FROM crm.rollup_values v WHERE v.dimension = f.dimension AND v.id = f.id OFFSET 0) k ON true
-    WHERE k.id IS NULL OR $2 AND k.value IS DISTINCT FROM f.value
+    WHERE k.id IS NULL OR k.value IS DISTINCT FROM f.value
     ON CONFLICT (dimension, id) DO UPDATE SET value = excluded.value
 ), forgotten AS (
     DELETE FROM crm.rollup_values k
@@ -384,38 +330,19 @@ AS $crm_merge_statement$
         CROSS JOIN LATERAL (SELECT w.ctid FROM crm.rollup_values w WHERE w.dimension = d.dimension AND w.id = d.id OFFSET 0) v
         WHERE CASE d.dimension WHEN 'category' THEN NOT EXISTS (SELECT FROM crm.products p WHERE p.id = d.id)
               ELSE NOT EXISTS (SELECT FROM crm.customers c WHERE c.id = d.id) END))
-)$$,
-            (SELECT string_agg(format(' UNION SELECT product_id FROM known_%s WHERE kp_id IS NULL', l.name), '') FROM lookups l WHERE l.letter = 'p'),
-            (SELECT string_agg(format(' UNION SELECT customer_id FROM known_%s WHERE kc_id IS NULL', l.name), '') FROM lookups l WHERE l.letter = 'c'))
-    UNION ALL
-        SELECT 8, format(E'%s AS (\nINSERT INTO %s AS t SELECT m.*, (SELECT r.generation FROM crm.rollups r WHERE r.name = %L) FROM (\n%s) m\nON CONFLICT %s DO UPDATE SET %s RETURNING t.ctid%s)', k.written, k.cells, k.name,
-                   @extschema@.crm_rollup_query(k.grain, k.dimensions, 'merge', CASE WHEN k.dimensions && '{category,region}' THEN 'known_' ELSE '' END || s.name),
+)$$ || coalesce(string_agg(
+            format(E',\n%s AS (\nINSERT INTO %s AS t SELECT m.*, %s FROM (\n%s) m\nON CONFLICT %s DO UPDATE SET %s RETURNING t.ctid)',
+                   k.written, k.cells, k.generation, @extschema@.crm_rollup_query(k.grain, k.dimensions, 'move'),
                    CASE WHEN EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = k.cells::regclass AND c.conname = k.name || '_are_one')
                         THEN format('ON CONSTRAINT %I', k.name || '_are_one')
                         ELSE format('(generation, %s)', @extschema@.crm_rollup_keys(k.dimensions)) END,
-                   (SELECT string_agg(format('%1$s = t.%1$s + excluded.%1$s', m), ', ') FROM unnest(g.measures) m),
-                   CASE k.name WHEN 'sales_by_customer_month' THEN ', t.customer_id, t.month, t.lines' ELSE '' END)
-        FROM kept k JOIN sums s USING (grain, columns) JOIN grains g USING (grain)
-    UNION ALL
-        SELECT 9, format($$counted AS (
-    INSERT INTO crm.buyers_by_month AS t
-    SELECT w.month, sum((w.lines <> 0)::integer - (w.lines <> s.lines)::integer) AS customers
-    FROM %s w JOIN %s s USING (customer_id, month)
-    GROUP BY w.month
-    HAVING sum((w.lines <> 0)::integer - (w.lines <> s.lines)::integer) <> 0
-    ON CONFLICT (month) DO UPDATE SET customers = t.customers + excluded.customers
-)$$, k.written, s.name)
-        FROM kept k JOIN sums s USING (grain, columns) WHERE k.name = 'sales_by_customer_month'
-    )
-    SELECT E'WITH\n' || string_agg(p.part, E',\n' ORDER BY p.place)
-        || format(E'\nSELECT ARRAY[%s]::bigint[], (SELECT count(*) FROM taken_dimensions), ARRAY[%s]::tid[]',
-                  (SELECT string_agg(format('(SELECT count(*) FROM %s)', replace(t.name, '_changes', '')), ', ' ORDER BY t.name)
-                   FROM (SELECT 'taken_' || name AS name FROM crm.change_tables) t),
-                  coalesce((SELECT string_agg(format('(SELECT min(ctid) FROM %s)', k.written), ', ' ORDER BY k.name) FROM kept k), ''))
-    FROM parts p
-$crm_merge_statement$;
--- The plan is kept by the session as long as the rollups are the same (key).
-CREATE FUNCTION @extschema@.crm_merge_changes(key text, pages bigint, also_moved boolean, OUT taken bigint[], OUT moved bigint, OUT written tid[])
+                   (SELECT string_agg(format('%1$s = t.%1$s + excluded.%1$s', m), ', ') FROM unnest(k.measures) m)),
+            '' ORDER BY k.name) FILTER (WHERE k.moves), '')
+        || format(E'\nSELECT (SELECT count(*) FROM taken_dimensions), ARRAY[%s]::tid[]',
+                  string_agg(CASE WHEN k.moves THEN format('(SELECT min(ctid) FROM %s)', k.written) ELSE 'NULL' END, ', ' ORDER BY k.name COLLATE "C"))
+    FROM kept k
+$crm_move_statement$;
+CREATE FUNCTION @extschema@.crm_merge_changes(pages bigint, also_moved boolean, OUT taken bigint[], OUT moved bigint, OUT written tid[])
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT SET search_path = pg_catalog, pg_temp;
 
 -- at_least: only if about so many wait (they are not counted, but their pages). at_most: about so many of a kind, so that nobody waits
@@ -426,7 +353,6 @@ AS $crm_merge_rollups$
 #variable_conflict use_variable
 DECLARE
     anything_moved boolean;
-    key    text;
     result record;
     merged bigint;
 BEGIN
@@ -449,12 +375,8 @@ BEGIN
         RETURN 0;
     END IF;
 
-    SELECT string_agg(format('%s %s %s %s', r.name, r.grain, r.dimensions,
-                             EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = format('crm.%I', r.name || '_cells')::regclass AND c.conname = r.name || '_are_one')),
-                      E'\n' ORDER BY r.name)
-    INTO key FROM crm.rollups r;
     -- what moves does so with all that waits of it
-    SELECT * INTO result FROM @extschema@.crm_merge_changes(coalesce(key, ''),
+    SELECT * INTO result FROM @extschema@.crm_merge_changes(
         CASE WHEN anything_moved OR at_most IS NULL THEN 4294967294 ELSE least(greatest(at_most / 100, 1), 4294967294) END, anything_moved OR at_most IS NULL);
     merged := result.moved + (SELECT sum(n) FROM unnest(result.taken) n);
     IF merged > 0 THEN
@@ -463,10 +385,10 @@ BEGIN
             first_page = @extschema@.crm_first_waiting_page(x.relation, (@extschema@.crm_waits_from(x.relation)::text::point)[0]::bigint),
             file = pg_relation_filenode(x.relation),
             written_by = @extschema@.crm_current_xact_id()
-        FROM (SELECT c.name, format('crm.%I', c.name)::regclass AS relation, row_number() OVER (ORDER BY c.name) AS n FROM crm.change_tables c) x
+        FROM (SELECT c.name, format('crm.%I', c.name)::regclass AS relation, row_number() OVER (ORDER BY c.name COLLATE "C") AS n FROM crm.change_tables c) x
         WHERE t.name = x.name AND result.taken[x.n] > 0;
         UPDATE crm.merge_state SET merged_at = clock_timestamp(), merged = merged;
-        PERFORM @extschema@.crm_keep_place(r.name, result.written[row_number() OVER (ORDER BY r.name)]) FROM crm.rollups r;
+        PERFORM @extschema@.crm_keep_place(r.name, result.written[row_number() OVER (ORDER BY r.name COLLATE "C")]) FROM crm.rollups r;
     END IF;
     PERFORM @extschema@.crm_empty_changes();
     -- what the worker failed with is over
@@ -745,8 +667,8 @@ COMMENT ON FUNCTION @extschema@.crm_create_rollup(text, text, text[]) IS
     'Keeps sums over sold lines, orders or events by these dimensions, and shows them in a view of that name; it is filled at once';
 COMMENT ON FUNCTION @extschema@.crm_drop_rollup(text) IS 'Drops a rollup with its view';
 COMMENT ON FUNCTION @extschema@.crm_merge_rollups(bigint, bigint) IS 'Moves what waits in the change tables into the kept sums; returns how many changes that were';
-COMMENT ON FUNCTION @extschema@.crm_merge_statement() IS 'The statement of a merge, for the rollups as they are';
-COMMENT ON FUNCTION @extschema@.crm_merge_changes(text, bigint, boolean) IS 'Executes the statement of a merge; its plan is kept';
+COMMENT ON FUNCTION @extschema@.crm_move_statement() IS 'The statement that moves the sums of products and customers which have changed their category or region';
+COMMENT ON FUNCTION @extschema@.crm_merge_changes(bigint, boolean) IS 'Moves what waits on the first pages of the change tables into the kept sums';
 COMMENT ON FUNCTION @extschema@.crm_refuse_unseen_rollup(text) IS 'Error: a rollup is newer than the snapshot that asks for it';
 COMMENT ON FUNCTION @extschema@.crm_kept_from(text, regclass) IS 'The place in the table of a rollup before which there are no sums';
 COMMENT ON FUNCTION @extschema@.crm_kept(text) IS 'The kept sums of a rollup, as an SQL expression';

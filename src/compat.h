@@ -90,6 +90,13 @@
 #define crm_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel)
 #endif
 
+/* 15 counts it in bytes. */
+#if PG_VERSION_NUM >= 150000
+#define crm_hash_memory_limit() get_hash_memory_limit()
+#else
+#define crm_hash_memory_limit() ((size_t) get_hash_mem() * 1024)
+#endif
+
 /* 18 put the mark of a function that does not return before its declaration. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))

@@ -20,6 +20,7 @@
 #include "utils/xid8.h"
 
 #include "catalog.h"
+#include "kept.h"
 #include "lookup.h"
 
 PG_FUNCTION_INFO_V1(crm_kept_from);
@@ -88,14 +89,14 @@ find_kept(FunctionCallInfo fcinfo, ItemPointer place)
  * All of the list is read, and not by an index: so a SERIALIZABLE transaction has read
  * what whoever writes a change is in conflict with (changes.c).
  */
-static void
-find_waiting(FunctionCallInfo fcinfo, ItemPointer place)
+void
+crm_find_waiting(Relation changes, ItemPointer place)
 {
 	Relation	list = table_open(crm_table_oid("change_tables"), AccessShareLock);
-	Relation	changes = table_open(PG_GETARG_OID(0), AccessShareLock);
 	TupleTableSlot *row = table_slot_create(list, NULL);
 	TableScanDesc scan = table_beginscan(list, GetActiveSnapshot(), 0, NULL);
 
+	ItemPointerSet(place, 0, 0);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, row))
 	{
 		bool		isnull;
@@ -106,8 +107,16 @@ find_waiting(FunctionCallInfo fcinfo, ItemPointer place)
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(row);
-	table_close(changes, AccessShareLock);
 	table_close(list, AccessShareLock);
+}
+
+static void
+find_waiting(FunctionCallInfo fcinfo, ItemPointer place)
+{
+	Relation	changes = table_open(PG_GETARG_OID(0), AccessShareLock);
+
+	crm_find_waiting(changes, place);
+	table_close(changes, AccessShareLock);
 }
 
 /* What a call has found holds for the next one of the same statement. */

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(133);
+SELECT plan(138);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -330,16 +330,26 @@ SELECT isnt_empty('SELECT * FROM crm_check_rollups()', 'what passes by the trigg
 SELECT crm_rebuild_rollups();
 SELECT pg_temp.exact_and_merged('and put right');
 
--- A merge takes work_mem once, however many rollups there are; each has a part of it
-CREATE FUNCTION pg_temp.note_work_mem() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('test.work_mem', current_setting('work_mem'), true); RETURN new; END $$;
-CREATE TRIGGER note BEFORE INSERT ON crm.sales_by_day_cells FOR EACH ROW EXECUTE FUNCTION pg_temp.note_work_mem();
-UPDATE crm.order_lines SET quantity = quantity + 1;
-SELECT set_config('work_mem', (SELECT 1024 * (count(*) + 3) FROM crm.rollups) || 'kB', true) AS work_mem \gset
-SELECT crm_merge_rollups();
-SELECT is(current_setting('test.work_mem'), '1MB', 'a merge shares work_mem out');
-SELECT is(current_setting('work_mem'), :'work_mem', 'and leaves it as it was');
-DROP TRIGGER note ON crm.sales_by_day_cells;
+-- If all that waits does not fit into work_mem, a merge writes each sum once all the same
+INSERT INTO crm.products (id, sku, name, category, price) SELECT 10000 + n, 'N' || n, 'Product ' || n, 'c' || n % 7, 1 FROM generate_series(1, 3000) n;
+INSERT INTO crm.order_lines (order_id, product_id, quantity) SELECT (SELECT min(id) FROM crm.orders WHERE status = 'paid'), 10000 + n, 1 FROM generate_series(1, 3000) n;
+CREATE FUNCTION pg_temp.count_write() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('test.writes', (current_setting('test.writes')::integer + 1)::text, true); RETURN new; END $$;
+CREATE TRIGGER writes BEFORE UPDATE ON crm.sales_by_day_cells FOR EACH ROW EXECUTE FUNCTION pg_temp.count_write();
+SELECT set_config('test.writes', '0', true);
+SET LOCAL work_mem = '64kB';
+SELECT pg_temp.exact_and_merged('more than fits into work_mem is summed up');
+SELECT is(current_setting('test.writes'), '1', 'and is written once');
 RESET work_mem;
+DROP TRIGGER writes ON crm.sales_by_day_cells;
+DELETE FROM crm.order_lines WHERE product_id > 10000;
+DELETE FROM crm.products WHERE id > 10000;
+SELECT pg_temp.exact_and_merged('and goes');
+CREATE FUNCTION pg_temp.suppress() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER suppress BEFORE UPDATE ON crm.sales_by_day_cells FOR EACH ROW EXECUTE FUNCTION pg_temp.suppress();
+UPDATE crm.order_lines SET quantity = quantity + 1;
+SELECT throws_ok('SELECT crm_merge_rollups()', '09000', 'a sum of rollup "sales_by_day" was not written', 'no trigger makes a merge lose changes');
+DROP TRIGGER suppress ON crm.sales_by_day_cells;
+SELECT pg_temp.exact_and_merged('they wait for the next one');
 
 -- A step in the middle of a statement: of two lines, one would be there before and one after
 INSERT INTO crm.workflows (name, definition) VALUES ('middle', E'[*] --> a\na --> paid\npaid --> [*]\nclass paid booked\nclass a,paid editable');
@@ -358,8 +368,8 @@ SELECT pg_temp.exact('and the figures know');
 -- Refusals
 SELECT throws_ok($$SELECT crm_create_rollup('x', 'line', '{status}')$$, '22023', 'there is no dimension "status" of grain "line"', 'a dimension of another grain');
 SELECT throws_ok($$SELECT crm_create_rollup('x', 'lines', '{day}')$$, '22023', 'grain "lines" does not exist', 'an unknown grain');
-SELECT throws_ok($$SELECT crm_rollup_query('lines c; --', '{day}', 'merge')$$, '22023', 'grain "lines c; --" does not exist', 'also where the owner of the tables has written it');
-SELECT doesnt_match(crm_rollup_query('line', '{"evil()"}', p) || crm_rollup_keys('{"evil()"}'), '[^"]evil\(\)', 'nor is a dimension anything but a name: ' || p) FROM unnest('{tables,merge,rebuild}'::text[]) p;
+SELECT throws_ok($$SELECT crm_rollup_query('lines c; --', '{day}', 'tables')$$, '22023', 'grain "lines c; --" does not exist', 'also where the owner of the tables has written it');
+SELECT doesnt_match(crm_rollup_query('line', '{"evil()"}', p) || crm_rollup_keys('{"evil()"}'), '[^"]evil\(\)', 'nor is a dimension anything but a name: ' || p) FROM unnest('{tables,rebuild}'::text[]) p;
 SELECT throws_ok($$UPDATE crm.rollups SET dimensions = '{"(SELECT 1/0)"}' WHERE name = 'sales_by_day'; SELECT crm_check_rollups()$$, '42703', 'column s.(SELECT 1/0) does not exist', 'which nobody executes');
 SELECT throws_ok($$SELECT crm_create_rollup('x', 'line', '{}')$$, '22023', 'a rollup has one dimension or more, each once', 'no dimension');
 SELECT throws_ok($$SELECT crm_create_rollup('x', 'line', '{day,day}')$$, '22023', 'a rollup has one dimension or more, each once', 'one twice');
