@@ -453,6 +453,7 @@ typedef struct LastOrder
 	bool		exists;
 	MemoryContext context;		/* of its texts */
 	CapturedOrder order;
+	bool		asked_to_hold;
 	bool		may_hold;		/* the end of the statement will be told, and nobody looks before */
 } LastOrder;
 
@@ -494,7 +495,6 @@ get_order(FunctionCallInfo fcinfo, int64 id, CommandId command)
 	{
 		last = fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(LastOrder));
 		last->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "crm order of lines", ALLOCSET_SMALL_SIZES);
-		last->may_hold = may_hold((TriggerData *) fcinfo->context);
 	}
 	else if (last->id == id && last->command == command)
 		return last->exists && last->order.booked ? &last->order : NULL;
@@ -582,9 +582,13 @@ crm_capture_line(PG_FUNCTION_ARGS)
 		if (order != NULL)
 		{
 			LineChange	change;
+			LastOrder  *last = fcinfo->flinfo->fn_extra;
 
 			change_of_line(order, rel, rows[i], i == 0 ? -1 : 1, &change);
-			if (((LastOrder *) fcinfo->flinfo->fn_extra)->may_hold)
+			if (!last->asked_to_hold)
+				last->may_hold = may_hold(trigger);
+			last->asked_to_hold = true;
+			if (last->may_hold)
 				crm_hold_line_changes();
 			crm_append_line_changes(&change, 1);
 		}
