@@ -15,7 +15,6 @@
  */
 #include "crm.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -31,16 +30,14 @@
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "catalog.h"
 #include "cells.h"
 #include "door.h"
 #include "kept.h"
-#include "lookup.h"
+#include "known_values.h"
 #include "sums.h"
 
 PG_FUNCTION_INFO_V1(crm_merge_changes);
@@ -56,29 +53,6 @@ static const struct
 	{"order_changes_1", CRM_ORDERS}, {"order_changes_2", CRM_ORDERS}
 };
 
-/* What they have not had yet; text may be NULL */
-typedef struct NewValue
-{
-	int64		id;
-	text	   *value;
-} NewValue;
-
-/* Where the values of a dimension come from */
-typedef struct ValueSource
-{
-	CrmDimension dimension;
-	CrmDimension of;
-	const char *name;			/* of the column, and in crm.rollup_values */
-	Datum		name_text;
-	const char *table;			/* that knows better if that does not know */
-	bool		has_last;		/* what was looked up last */
-	int64		last_id;
-	int64		last_number;	/* of the text */
-	List	   *news;			/* NewValue */
-} ValueSource;
-
-#define NSOURCES 2
-
 typedef struct Merge
 {
 	MemoryContext context;
@@ -89,7 +63,7 @@ typedef struct Merge
 	int			nsums[CRM_NGRAINS];
 	uint32		wanted[CRM_NGRAINS];
 	CrmTexts	texts;
-	ValueSource sources[NSOURCES];
+	CrmKnownValues known;
 	CrmSumsMemory memory;
 	DateADT		last_day;
 	DateADT		last_month;
@@ -104,8 +78,7 @@ dimensions_of_changes(const CrmRollup *rollup, CrmDimension *dimensions)
 
 	for (int i = 0; i < rollup->ndimensions; i++)
 	{
-		CrmDimension dimension = rollup->dimensions[i] == CRM_CATEGORY ? CRM_PRODUCT :
-			rollup->dimensions[i] == CRM_REGION ? CRM_CUSTOMER : rollup->dimensions[i];
+		CrmDimension dimension = crm_owner_of_dimension(rollup->dimensions[i]);
 
 		if (!(set & CRM_SET_OF(dimension)))
 			dimensions[n++] = dimension;
@@ -246,127 +219,9 @@ spill_most(Merge *merge)
 		crm_sums_spill(most);
 }
 
-/* crm.rollup_values, open for looking up */
-typedef struct KnownValues
-{
-	Relation	rel;
-	Relation	index;
-	IndexScanDesc scan;
-	TupleTableSlot *row;
-	AttrNumber	value;
-} KnownValues;
-
-static void
-open_values(KnownValues *values)
-{
-	values->rel = table_open(crm_table_oid("rollup_values"), RowExclusiveLock);
-	values->index = index_open(crm_primary_key(values->rel, "dimension", "id"), AccessShareLock);
-	/* nobody else writes it now */
-	values->scan = crm_index_beginscan(values->rel, values->index, SnapshotSelf, 2);
-	values->row = table_slot_create(values->rel, NULL);
-	values->value = crm_column(values->rel, "value", TEXTOID);
-}
-
-static void
-close_values(KnownValues *values)
-{
-	ExecDropSingleTupleTableSlot(values->row);
-	index_endscan(values->scan);
-	index_close(values->index, NoLock);
-	table_close(values->rel, NoLock);
-}
-
-/* What the table itself says, as our snapshot shows it; false if there is no such row */
-static bool
-look_up(const ValueSource *source, int64 id, text **value)
-{
-	Relation	rel = table_open(crm_table_oid(source->table), AccessShareLock);
-	TupleTableSlot *row = table_slot_create(rel, NULL);
-	bool		found = crm_find_row(rel, crm_primary_key(rel, "id", NULL), F_INT8EQ, Int64GetDatum(id), GetActiveSnapshot(), row);
-
-	*value = NULL;
-	if (found)
-	{
-		bool		isnull;
-		Datum		datum = slot_getattr(row, crm_column(rel, source->name, TEXTOID), &isnull);
-
-		if (!isnull)
-			*value = DatumGetTextPCopy(datum);
-	}
-	ExecDropSingleTupleTableSlot(row);
-	table_close(rel, NoLock);
-	return found;
-}
-
-/* Sums of one product or customer are read one after the other. */
-static int64
-known_value(Merge *merge, ValueSource *source, KnownValues *values, int64 id)
-{
-	ScanKeyData keys[2];
-	text	   *value = NULL;
-
-	if (source->has_last && source->last_id == id)
-		return source->last_number;
-	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, InvalidOid, values->index->rd_indcollation[0],
-						   F_TEXTEQ, source->name_text);
-	ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, InvalidOid, InvalidOid, F_INT8EQ, Int64GetDatum(id));
-	index_rescan(values->scan, keys, 2, NULL, 0);
-	if (index_getnext_slot(values->scan, ForwardScanDirection, values->row))
-	{
-		bool		isnull;
-		Datum		datum = slot_getattr(values->row, values->value, &isnull);
-
-		if (!isnull)
-			value = DatumGetTextPP(datum);
-	}
-	else if (look_up(source, id, &value))
-	{
-		NewValue   *news = palloc(sizeof(NewValue));
-
-		news->id = id;
-		news->value = value;
-		source->news = lappend(source->news, news);
-	}
-	source->has_last = true;
-	source->last_id = id;
-	source->last_number = crm_number_of_text(&merge->texts, value);
-	return source->last_number;
-}
-
-/* From now on they are known. */
-static void
-write_new_values(const ValueSource *source)
-{
-	int			n = list_length(source->news);
-	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
-	Datum	   *texts = palloc(sizeof(Datum) * Max(n, 1));
-	bool	   *nulls = palloc(sizeof(bool) * Max(n, 1));
-	int			lower = 1;
-	Oid			types[3] = {TEXTOID, INT8ARRAYOID, TEXTARRAYOID};
-	Datum		values[3];
-
-	if (n == 0)
-		return;
-	for (int i = 0; i < n; i++)
-	{
-		NewValue   *news = list_nth(source->news, i);
-
-		ids[i] = Int64GetDatum(news->id);
-		texts[i] = PointerGetDatum(news->value);
-		nulls[i] = news->value == NULL;
-	}
-	values[0] = source->name_text;
-	values[1] = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[2] = PointerGetDatum(construct_md_array(texts, nulls, 1, &n, &lower, TEXTOID, -1, false, TYPALIGN_INT));
-	if (SPI_execute_with_args("INSERT INTO " CRM_SCHEMA ".rollup_values (dimension, id, value)"
-							  " SELECT $1, x.id, x.value FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS x (id, value) ON CONFLICT DO NOTHING",
-							  3, types, values, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "SPI failed: %s", SPI_result_code_string(SPI_result));
-}
-
 /* Sums by category and region, of those by product and customer */
 static void
-derive(Merge *merge, const CrmRollup *rollup, CrmSums *from, KnownValues *values, CrmSums *to)
+derive(Merge *merge, const CrmRollup *rollup, CrmSums *from, CrmSums *to)
 {
 	crm_sums_init(to, rollup->dimensions, rollup->ndimensions, merge->context, &merge->memory);
 	crm_sums_rewind(from);
@@ -377,9 +232,14 @@ derive(Merge *merge, const CrmRollup *rollup, CrmSums *from, KnownValues *values
 		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < from->ndimensions; i++)
 			line[from->dimensions[i]] = from->values[i];
-		for (int i = 0; i < NSOURCES; i++)
-			if (set_of(to->dimensions, to->ndimensions) & CRM_SET_OF(merge->sources[i].dimension))
-				line[merge->sources[i].dimension] = known_value(merge, &merge->sources[i], values, line[merge->sources[i].of]);
+		for (int i = 0; i < to->ndimensions; i++)
+		{
+			CrmDimension dimension = to->dimensions[i];
+			CrmDimension owner = crm_owner_of_dimension(dimension);
+
+			if (owner != dimension)
+				line[dimension] = crm_known_value(&merge->known, dimension, line[owner], &merge->texts);
+		}
 		crm_sums_add(to, line, from->measures, 1);
 		/* the others have been added to, and keep what they have */
 		if (to->used > merge->memory.room / 4)
@@ -424,7 +284,7 @@ write_counts(CrmSums *counts)
 }
 
 static void
-write_rollup(Merge *merge, CrmRollup *rollup, KnownValues *values)
+write_rollup(Merge *merge, CrmRollup *rollup)
 {
 	static const CrmDimension month = CRM_MONTH;
 	CrmSums    *sums = find_sums(merge, rollup);
@@ -441,7 +301,7 @@ write_rollup(Merge *merge, CrmRollup *rollup, KnownValues *values)
 		crm_cells_add(rollup, sums, &merge->texts, is_counted ? &counts : NULL);
 	else
 	{
-		derive(merge, rollup, sums, values, &derived);
+		derive(merge, rollup, sums, &derived);
 		crm_cells_add(rollup, &derived, &merge->texts, NULL);
 		crm_sums_end(&derived);
 	}
@@ -453,14 +313,10 @@ write_rollup(Merge *merge, CrmRollup *rollup, KnownValues *values)
 static void
 write_rollups(Merge *merge)
 {
-	KnownValues values;
-
-	open_values(&values);
+	crm_known_values_open(&merge->known);
 	for (int i = 0; i < merge->nrollups; i++)
-		write_rollup(merge, &merge->rollups[i], &values);
-	close_values(&values);
-	for (int i = 0; i < NSOURCES; i++)
-		write_new_values(&merge->sources[i]);
+		write_rollup(merge, &merge->rollups[i]);
+	crm_known_values_close(&merge->known);
 	for (int i = 0; i < CRM_NGRAINS; i++)
 		for (int j = 0; j < merge->nsums[i]; j++)
 			crm_sums_end(&merge->sums[i][j]);
@@ -621,6 +477,12 @@ take_changes(Merge *merge, const char *name, CrmGrain grain, int64 pages)
 	estate->es_output_cid = GetCurrentCommandId(true);
 	InitResultRelInfo(info, changes.rel, 0, NULL, 0);
 	estate->es_opened_result_relations = list_make1(info);
+	if (info->ri_TrigDesc != NULL && info->ri_TrigDesc->trig_delete_before_row)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("change table %s has a BEFORE DELETE trigger", crm_relation_name(changes.rel)),
+				 errdetail("A change that it keeps would be added up again."),
+				 errhint("Drop the trigger.")));
 	crm_epq_init(&epq, estate);
 	if (info->ri_TrigDesc != NULL)
 		AfterTriggerBeginQuery();
@@ -750,8 +612,6 @@ crm_merge_changes(PG_FUNCTION_ARGS)
 	merge.context = CurrentMemoryContext;
 	merge.memory.room = crm_hash_memory_limit();
 	crm_texts_init(&merge.texts, merge.context);
-	merge.sources[0] = (ValueSource) {CRM_CATEGORY, CRM_PRODUCT, "category", CStringGetTextDatum("category"), "products"};
-	merge.sources[1] = (ValueSource) {CRM_REGION, CRM_CUSTOMER, "region", CStringGetTextDatum("region"), "customers"};
 	merge.last_day = DATEVAL_NOBEGIN;
 	read_rollups(&merge);
 	plan_sums(&merge);

@@ -82,7 +82,7 @@ my %requests = (
 	'place' => [ 6, $product, "INSERT INTO storm.answers (kind, order_id, customer_id)
 		SELECT 'order', crm_place_order(1 + :n % 5, storm.lines(:n)), 1 + :n % 5" ],
 	'place in USD' => [ 4, $product, "INSERT INTO storm.answers (kind, order_id, customer_id)
-		SELECT 'order', crm_place_order(1 + :n % 5, storm.lines(:n, 0.0749 * (:n % 99)), currency => 'USD'), 1 + :n % 5" ],
+		SELECT 'order', crm_place_order(1 + :n % 5, storm.lines(:n, 0.0749 * (1 + :n % 99)), currency => 'USD'), 1 + :n % 5" ],
 	# several clients send the same request
 	'place with a key' => [ 6, $product, "INSERT INTO storm.answers (kind, request_key, order_id, customer_id)
 		SELECT 'order', 'place ' || :last / 4, crm_place_order(1 + :last / 4 % 5, storm.lines(:last / 4), request_key => 'place ' || :last / 4), 1 + :last / 4 % 5" ],
