@@ -42,6 +42,10 @@ CREATE FUNCTION @extschema@.crm_kept(rollup text) RETURNS text
 RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%2$L, %1$L) AND k.generation = (SELECT coalesce(max(r.generation), @extschema@.crm_refuse_unseen_rollup(%2$L)) FROM crm.rollups r WHERE r.name = %2$L))',
               format('crm.%I', rollup || '_cells'), rollup);
 
+-- The planner evaluates it, too, and so knows how much of the lines or orders the part of a view is about that has moved.
+CREATE FUNCTION @extschema@.crm_limit_of_moved() RETURNS bigint
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
+
 -- The SQL behind a rollup. part says which:
 --   tables   the plain query over the tables that the view answers
 --   view     the view: kept sums, what waits, and what is on the move to another category or region
@@ -61,6 +65,8 @@ DECLARE
         ELSE E'\n    LEFT JOIN crm.rollup_values %1$s ON %1$s.dimension = %2$L AND %1$s.id = s.%3$s' END;
     known_products  constant text := format(known_values, 'kp', 'category', 'product_id');
     known_customers constant text := format(known_values, 'kc', 'region', 'customer_id');
+    -- mostly nothing has moved, and the planner shall know: else it takes a view over very many lines for so costly that it compiles it
+    by_rows     constant text := CASE part WHEN 'view' THEN 'LIMIT @extschema@.crm_limit_of_moved()' ELSE 'OFFSET 0' END;
     by_category constant boolean := 'category' = ANY (dimensions);
     by_region   constant boolean := 'region' = ANY (dimensions);
     in_time     constant text := CASE WHEN 'day' = ANY (dimensions) THEN 'day' WHEN 'month' = ANY (dimensions) THEN 'month' END;
@@ -173,14 +179,14 @@ BEGIN
                     'THEN c.region', 'THEN (SELECT c.region FROM crm.customers c WHERE c.id = s.customer_id)'),
             added, changes, CASE WHEN by_category THEN known_products ELSE '' END || CASE WHEN by_region THEN known_customers ELSE '' END)];
     END IF;
-    -- What has moved is little, and found by its products and customers, row by row (OFFSET 0).
+    -- What has moved is little, and found by its products and customers, row by row (OFFSET 0, or LIMIT).
     IF by_category THEN
-        arms := arms || format(E'    SELECT %s%s\n    FROM (SELECT DISTINCT d.id FROM %s d WHERE d.dimension = ''category'') m\n    CROSS JOIN LATERAL (SELECT f.* FROM (%s) f WHERE f.product_id = m.id OFFSET 0) s\n    CROSS JOIN (VALUES (-1), (1)) v (sign)%s',
-                               moved, signed, marks, facts, known_joins);
+        arms := arms || format(E'    SELECT %s%s\n    FROM (SELECT DISTINCT d.id FROM %s d WHERE d.dimension = ''category'') m\n    CROSS JOIN LATERAL (SELECT f.* FROM (%s) f WHERE f.product_id = m.id %s) s\n    CROSS JOIN (VALUES (-1), (1)) v (sign)%s',
+                               moved, signed, marks, facts, by_rows, known_joins);
     END IF;
     IF by_region THEN
-        arms := arms || format(E'    SELECT %s%s\n    FROM (SELECT DISTINCT d.id FROM %s d WHERE d.dimension = ''region'') m\n    CROSS JOIN LATERAL (SELECT f.* FROM (%s) f WHERE f.customer_id = m.id OFFSET 0) s\n    CROSS JOIN (VALUES (-1), (1)) v (sign)%s%s',
-                               moved, signed, marks, facts, known_joins,
+        arms := arms || format(E'    SELECT %s%s\n    FROM (SELECT DISTINCT d.id FROM %s d WHERE d.dimension = ''region'') m\n    CROSS JOIN LATERAL (SELECT f.* FROM (%s) f WHERE f.customer_id = m.id %s) s\n    CROSS JOIN (VALUES (-1), (1)) v (sign)%s%s',
+                               moved, signed, marks, facts, by_rows, known_joins,
                                -- the arm above has those
                                CASE WHEN by_category THEN format(E'\n    WHERE NOT EXISTS (SELECT FROM %s d WHERE d.dimension = ''category'' AND d.id = s.product_id)', marks) END);
     END IF;
@@ -671,6 +677,7 @@ COMMENT ON FUNCTION @extschema@.crm_move_statement() IS 'The statement that move
 COMMENT ON FUNCTION @extschema@.crm_merge_changes(bigint, boolean) IS 'Moves what waits on the first pages of the change tables into the kept sums';
 COMMENT ON FUNCTION @extschema@.crm_refuse_unseen_rollup(text) IS 'Error: a rollup is newer than the snapshot that asks for it';
 COMMENT ON FUNCTION @extschema@.crm_kept_from(text, regclass) IS 'The place in the table of a rollup before which there are no sums';
+COMMENT ON FUNCTION @extschema@.crm_limit_of_moved() IS '0 if no product or customer is on the move to another category or region, else NULL, for no limit';
 COMMENT ON FUNCTION @extschema@.crm_kept(text) IS 'The kept sums of a rollup, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_keep_place(text, tid) IS 'Says where the kept sums of a rollup lie; moves them past what is dead, if that is a lot';
 COMMENT ON FUNCTION @extschema@.crm_waits_from(regclass) IS 'The place in a change table before which nothing waits';

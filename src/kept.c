@@ -1,6 +1,7 @@
 /*
  * kept.c
- *		Where the kept sums of a rollup lie, and where the waiting changes.
+ *		Where the kept sums of a rollup lie, and where the waiting changes, and whether anything
+ *		is on the move.
  *
  * Functions and no subqueries, so that the planner can ask them how much of a table
  * is to be read.
@@ -25,6 +26,7 @@
 
 PG_FUNCTION_INFO_V1(crm_kept_from);
 PG_FUNCTION_INFO_V1(crm_waits_from);
+PG_FUNCTION_INFO_V1(crm_limit_of_moved);
 PG_FUNCTION_INFO_V1(crm_current_xact_id);
 
 static Datum
@@ -52,14 +54,18 @@ is_about(Relation list, TupleTableSlot *row, Relation rel)
 }
 
 /* What a call has found, for the next one of the same statement */
-typedef struct KnownPlace
+typedef struct KnownAnswer
 {
 	TransactionId xmin,
 				xmax;
 	uint32		nrunning;
 	CommandId	command;
-	ItemPointerData place;
-} KnownPlace;
+	union
+	{
+		ItemPointerData place;
+		bool		any_moved;
+	};
+} KnownAnswer;
 
 /* Of the row that is shown by the snapshot of the query; the beginning of the table if that is not known */
 static void
@@ -119,26 +125,52 @@ find_waiting(FunctionCallInfo fcinfo, ItemPointer place)
 	table_close(changes, AccessShareLock);
 }
 
-/* What a call has found holds for the next one of the same statement. */
-static Datum
-known_place(FunctionCallInfo fcinfo, void (*find) (FunctionCallInfo, ItemPointer), bool is_constant)
+static bool
+anything_moved(void)
+{
+	Relation	changes = table_open(crm_table_oid("dimension_changes"), AccessShareLock);
+	TupleTableSlot *row = table_slot_create(changes, NULL);
+	TableScanDesc scan = table_beginscan(changes, GetActiveSnapshot(), 0, NULL);
+	bool		any = table_scan_getnextslot(scan, ForwardScanDirection, row);
+
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(row);
+	table_close(changes, AccessShareLock);
+	return any;
+}
+
+/* What a call has found holds for the next one of the same statement, if the arguments are the same. */
+static KnownAnswer *
+known_answer(FunctionCallInfo fcinfo, bool *is_new)
 {
 	FmgrInfo   *function = fcinfo->flinfo;
 	Snapshot	snapshot = GetActiveSnapshot();
-	KnownPlace *known = function->fn_extra;
+	KnownAnswer *known = function->fn_extra;
 
 	/* where an index finds the rows, this is asked for each of them */
-	if (known == NULL || known->xmin != snapshot->xmin || known->xmax != snapshot->xmax ||
-		known->nrunning != snapshot->xcnt || known->command != snapshot->curcid || !is_constant)
+	*is_new = known == NULL || known->xmin != snapshot->xmin || known->xmax != snapshot->xmax ||
+		known->nrunning != snapshot->xcnt || known->command != snapshot->curcid;
+	for (int i = 0; i < fcinfo->nargs; i++)
+		*is_new |= !get_fn_expr_arg_stable(function, i);
+	if (known == NULL)
+		known = function->fn_extra = MemoryContextAlloc(function->fn_mcxt, sizeof(KnownAnswer));
+	known->xmin = snapshot->xmin;
+	known->xmax = snapshot->xmax;
+	known->nrunning = snapshot->xcnt;
+	known->command = snapshot->curcid;
+	return known;
+}
+
+static Datum
+known_place(FunctionCallInfo fcinfo, void (*find) (FunctionCallInfo, ItemPointer))
+{
+	bool		is_new;
+	KnownAnswer *known = known_answer(fcinfo, &is_new);
+
+	if (is_new)
 	{
-		if (known == NULL)
-			known = function->fn_extra = MemoryContextAlloc(function->fn_mcxt, sizeof(KnownPlace));
 		ItemPointerSet(&known->place, 0, 0);
 		find(fcinfo, &known->place);
-		known->xmin = snapshot->xmin;
-		known->xmax = snapshot->xmax;
-		known->nrunning = snapshot->xcnt;
-		known->command = snapshot->curcid;
 	}
 	PG_RETURN_POINTER(&known->place);
 }
@@ -152,7 +184,7 @@ known_place(FunctionCallInfo fcinfo, void (*find) (FunctionCallInfo, ItemPointer
 Datum
 crm_kept_from(PG_FUNCTION_ARGS)
 {
-	return known_place(fcinfo, find_kept, get_fn_expr_arg_stable(fcinfo->flinfo, 0) && get_fn_expr_arg_stable(fcinfo->flinfo, 1));
+	return known_place(fcinfo, find_kept);
 }
 
 /*
@@ -164,7 +196,29 @@ crm_kept_from(PG_FUNCTION_ARGS)
 Datum
 crm_waits_from(PG_FUNCTION_ARGS)
 {
-	return known_place(fcinfo, find_waiting, get_fn_expr_arg_stable(fcinfo->flinfo, 0));
+	return known_place(fcinfo, find_waiting);
+}
+
+/*
+ * crm_limit_of_moved() returns bigint
+ *
+ * A LIMIT: 0 if no product or customer waits for its history to be moved to another
+ * category or region, as the snapshot of the query has it; NULL if one does.
+ */
+Datum
+crm_limit_of_moved(PG_FUNCTION_ARGS)
+{
+	bool		is_new;
+	KnownAnswer *known = known_answer(fcinfo, &is_new);
+
+	if (is_new)
+	{
+		known->any_moved = true;	/* should an error keep us from finding out */
+		known->any_moved = anything_moved();
+	}
+	if (known->any_moved)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(0);
 }
 
 /*
