@@ -56,6 +56,12 @@ CREATE FUNCTION @extschema@.crm_product_affinity(min_support integer)
 COMMENT ON FUNCTION @extschema@.crm_product_affinity(integer) IS
     'The pairs of products that are on so many sales together, both ways, with support, confidence and lift';
 
+CREATE FUNCTION @extschema@.crm_order_milestones(order_id bigint, OUT submitted_at timestamptz, OUT paid_at timestamptz, OUT shipped_at timestamptz,
+        OUT completed_at timestamptz, OUT cancelled_at timestamptz, OUT refunded_at timestamptz, OUT steps bigint)
+    RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE ROWS 1 COST 5;
+COMMENT ON FUNCTION @extschema@.crm_order_milestones(bigint) IS
+    'When an order first reached each milestone, and how many steps its history has; one row';
+
 CREATE FUNCTION @extschema@.crm_order_ways()
     RETURNS TABLE (cohort_month date, workflow text, statuses text[], imported text, orders bigint)
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 1000 COST 10000;

@@ -75,25 +75,26 @@ COMMENT ON COLUMN crm.stage_durations.median_hours IS 'Median, in hours: half of
 COMMENT ON COLUMN crm.stage_durations.p90_hours    IS '90th percentile, in hours: nine of ten stays are shorter';
 
 CREATE VIEW crm.order_timeline AS
-SELECT o.id AS order_id,
+SELECT o.order_id,
        o.reference,
-       o.customer_id AS customer_key,
+       o.customer_key,
        o.workflow,
        o.status,
        o.placed_at,
        o.booked_at,
        CASE WHEN (o.workflow, o.status) IN (SELECT s.workflow, s.status FROM crm.workflow_states AS s WHERE s.is_final) THEN o.status_since END AS closed_at,
-       min(e.at) FILTER (WHERE e.to_status = 'submitted') AS submitted_at,
-       min(e.at) FILTER (WHERE e.to_status = 'paid') AS paid_at,
-       min(e.at) FILTER (WHERE e.to_status = 'shipped') AS shipped_at,
-       min(e.at) FILTER (WHERE e.to_status = 'completed') AS completed_at,
-       min(e.at) FILTER (WHERE e.to_status = 'cancelled') AS cancelled_at,
-       min(e.at) FILTER (WHERE e.to_status = 'refunded') AS refunded_at,
-       count(e.seq) AS steps
-FROM crm.orders AS o
-LEFT JOIN crm.order_events AS e ON e.order_id = o.id
--- by all that is shown of an order, so that a condition on it comes before the join
-GROUP BY o.id, o.reference, o.customer_id, o.workflow, o.status, o.placed_at, o.booked_at, o.status_since;
+       (o.reached).submitted_at,
+       (o.reached).paid_at,
+       (o.reached).shipped_at,
+       (o.reached).completed_at,
+       (o.reached).cancelled_at,
+       (o.reached).refunded_at,
+       (o.reached).steps
+FROM (
+    SELECT id AS order_id, reference, customer_id AS customer_key, workflow, status, placed_at, booked_at, status_since,
+           @extschema@.crm_order_milestones(id) AS reached
+    FROM crm.orders
+) AS o;
 
 COMMENT ON VIEW   crm.order_timeline              IS 'One row for each order, with the time at which it first reached each milestone';
 COMMENT ON COLUMN crm.order_timeline.order_id     IS 'Number of the order';

@@ -100,7 +100,7 @@ SELECT set_eq($$
           'crm_funnel_serialize(internal)', 'crm_funnel_deserialize(bytea,internal)', 'crm_funnel_reached(internal)',
           'crm_retention(date,text)', 'crm_retention_step(internal,date,text)', 'crm_retention_combine(internal,internal)',
           'crm_retention_serialize(internal)', 'crm_retention_deserialize(bytea,internal)', 'crm_retention_periods(internal)',
-          'crm_product_affinity(integer)', 'crm_order_ways()', 'crm_customer_sales()', 'crm_order_sums(date,date)', 'crm_kpis(date,date)',
+          'crm_product_affinity(integer)', 'crm_order_ways()', 'crm_order_milestones(bigint)', 'crm_customer_sales()', 'crm_order_sums(date,date)', 'crm_kpis(date,date)',
           'crm_percentiles(interval,double precision[])', 'crm_percentiles_step(internal,interval,double precision[])',
           'crm_percentiles_combine(internal,internal)', 'crm_percentiles_serialize(internal)',
           'crm_percentiles_deserialize(bytea,internal)', 'crm_percentiles_intervals(internal)',
@@ -137,7 +137,7 @@ SELECT is_empty($$
     WHERE p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('crm_advance', 'crm_advance_order', 'crm_advance_orders', 'crm_available_events', 'crm_force', 'crm_force_order', 'crm_run_timers', 'crm_place_order', 'crm_record_payment', 'crm_record_refund', 'crm_customer_timeline', 'crm_migrate_workflow', 'crm_attach_workflow', 'crm_attach_workflow_as_owner', 'crm_detach_workflow', 'crm_create_tables')
     AND p.proname !~ '_rollup' AND p.proname NOT IN ('crm_first_waiting_page', 'crm_is_seen_by_all', 'crm_is_new_table', 'crm_empty_changes', 'crm_kept_from', 'crm_limit_of_moved', 'crm_keep_place', 'crm_move_statement', 'crm_merge_changes', 'crm_prune_changes', 'crm_waits_from', 'crm_current_xact_id', 'crm_show_progress')
     AND p.proname NOT IN ('crm_funnel_step', 'crm_funnel_reached', -- calendar days are those of the time zone
-        'crm_product_affinity', 'crm_order_ways', 'crm_customer_sales', 'crm_order_sums', 'crm_kpis')
+        'crm_product_affinity', 'crm_order_ways', 'crm_order_milestones', 'crm_customer_sales', 'crm_order_sums', 'crm_kpis')
     AND (p.provolatile, p.proparallel) IS DISTINCT FROM ('i', 's')$$,
     'what is about workflows as values is immutable and parallel safe');
 SELECT is_empty($$
