@@ -341,7 +341,7 @@ AS $crm_move_statement$
                    k.written, k.cells, k.generation, @extschema@.crm_rollup_query(k.grain, k.dimensions, 'move'),
                    CASE WHEN EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = k.cells::regclass AND c.conname = k.name || '_are_one')
                         THEN format('ON CONSTRAINT %I', k.name || '_are_one')
-                        ELSE format('(generation, %s)', @extschema@.crm_rollup_keys(k.dimensions)) END,
+                        ELSE format('(%s, generation)', @extschema@.crm_rollup_keys(k.dimensions)) END,
                    (SELECT string_agg(format('%1$s = t.%1$s + excluded.%1$s', m), ', ') FROM unnest(k.measures) m)),
             '' ORDER BY k.name) FILTER (WHERE k.moves), '')
         || format(E'\nSELECT (SELECT count(*) FROM taken_dimensions), ARRAY[%s]::tid[]',
@@ -519,11 +519,12 @@ BEGIN
                    CASE grain WHEN 'line' THEN 'lines bigint NOT NULL, quantity bigint NOT NULL, amount bigint NOT NULL'
                               WHEN 'order' THEN 'orders bigint NOT NULL, total bigint NOT NULL'
                               ELSE 'events bigint NOT NULL, dwell bigint NOT NULL' END);
+    -- the generation last: all are of one, so to compare that first would be in vain
     IF current_setting('server_version_num')::integer >= 150000 THEN
-        EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE NULLS NOT DISTINCT (generation, %s)', cells, name || '_are_one', keys);
+        EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE NULLS NOT DISTINCT (%s, generation)', cells, name || '_are_one', keys);
         EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', name || '_are_one', cells, 'A combination is there once');
     ELSE
-        EXECUTE format('CREATE UNIQUE INDEX %I ON %s (generation, %s)', name || '_are_one', cells, @extschema@.crm_rollup_keys(dimensions));
+        EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%s, generation)', name || '_are_one', cells, @extschema@.crm_rollup_keys(dimensions));
         EXECUTE format('COMMENT ON INDEX crm.%I IS %L', name || '_are_one', 'A combination is there once');
     END IF;
     -- a column may be empty, so no key will do

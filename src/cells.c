@@ -75,7 +75,7 @@ crm_dimension_type(CrmDimension dimension)
 	return dimensions[dimension].type;
 }
 
-/* generation, and at most two for each dimension */
+/* at most two for each dimension, and the generation */
 #define MAX_KEYS (1 + 2 * CRM_NDIMENSIONS)
 
 /* The table of a rollup, open for writing */
@@ -99,7 +99,7 @@ typedef struct Cells
 } Cells;
 
 /*
- * The index of all combinations: (generation, dimensions). On PostgreSQL 14, where NULLs are all
+ * The index of all combinations: (dimensions, generation). On PostgreSQL 14, where NULLs are all
  * distinct, a text x is in it as coalesce(x, ''), x IS NULL.
  */
 static void
@@ -121,7 +121,7 @@ open_index(Cells *cells)
 		!cells->index->rd_index->indisunique || cells->index->rd_index->indnkeyatts != nkeys)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table %s has no unique index \"%s\" of generation and dimensions", crm_relation_name(cells->rel), name),
+				 errmsg("table %s has no unique index \"%s\" of dimensions and generation", crm_relation_name(cells->rel), name),
 				 errhint("crm_drop_rollup() and crm_create_rollup() make it again.")));
 	cells->scan = crm_index_beginscan(cells->rel, cells->index, SnapshotSelf, nkeys);
 }
@@ -194,7 +194,6 @@ find_cell(Cells *cells, const Datum *values, const bool *nulls)
 	MemoryContext caller;
 	bool		found;
 
-	put_key(cells, &nkeys, F_INT4EQ, Int32GetDatum(cells->rollup->generation), false);
 	for (int i = 0; i < cells->rollup->ndimensions; i++)
 	{
 		Oid			type = crm_dimension_type(cells->rollup->dimensions[i]);
@@ -209,6 +208,7 @@ find_cell(Cells *cells, const Datum *values, const bool *nulls)
 			put_key(cells, &nkeys, F_BOOLEQ, BoolGetDatum(nulls[i]), false);
 		}
 	}
+	put_key(cells, &nkeys, F_INT4EQ, Int32GetDatum(cells->rollup->generation), false);
 	/* what the scan keeps, it does for longer than a row */
 	caller = MemoryContextSwitchTo(cells->estate->es_query_cxt);
 	index_rescan(cells->scan, cells->keys, nkeys, NULL, 0);

@@ -52,7 +52,7 @@ crm_known_values_open(CrmKnownValues *values)
 {
 	memset(values, 0, sizeof(*values));
 	values->rel = table_open(crm_table_oid("rollup_values"), RowExclusiveLock);
-	values->index = index_open(crm_primary_key(values->rel, "dimension", "id"), AccessShareLock);
+	values->index = index_open(crm_primary_key(values->rel, "id", "dimension"), AccessShareLock);
 	/* nobody else writes it now */
 	values->scan = crm_index_beginscan(values->rel, values->index, SnapshotSelf, 2);
 	values->row = table_slot_create(values->rel, NULL);
@@ -89,9 +89,9 @@ find(CrmKnownValues *values, int kind, int64 id, CrmTexts *texts)
 	ScanKeyData keys[2];
 	text	   *value = NULL;
 
-	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, InvalidOid, values->index->rd_indcollation[0],
+	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, InvalidOid, InvalidOid, F_INT8EQ, Int64GetDatum(id));
+	ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, InvalidOid, values->index->rd_indcollation[1],
 						   F_TEXTEQ, values->kinds[kind].name);
-	ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, InvalidOid, InvalidOid, F_INT8EQ, Int64GetDatum(id));
 	index_rescan(values->scan, keys, 2, NULL, 0);
 	if (index_getnext_slot(values->scan, ForwardScanDirection, values->row))
 	{

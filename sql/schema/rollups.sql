@@ -92,7 +92,7 @@ CREATE TABLE crm.rollup_values (
     dimension    text    NOT NULL,
     id           bigint  NOT NULL,
     value        text,
-    CONSTRAINT rollup_values_are_known_once PRIMARY KEY (dimension, id)
+    CONSTRAINT rollup_values_are_known_once PRIMARY KEY (id, dimension)
 );
 
 COMMENT ON TABLE  crm.rollups            IS 'The sums that are kept; crm_create_rollup() and crm_drop_rollup() change them';
