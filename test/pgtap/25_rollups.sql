@@ -408,7 +408,7 @@ BEGIN
     SET LOCAL enable_seqscan = off;
     RETURN QUERY EXECUTE 'EXPLAIN (COSTS off) ' || query;
 END $$;
-SELECT ok(bool_or(line ~ 'Index.* on sales_by_product_month_cells') AND bool_or(line ~ 'Index Cond:.*product_id = 1.*month = .*generation = ')
+SELECT ok(bool_or(line ~ 'Index.* on sales_by_product_month_cells') AND bool_or(line ~ 'Index Cond:.*(product_id = 1.*generation = |generation = .*month = )')
           AND bool_or(line ~ 'Filter:.*product_id = 1') AND bool_or(line ~ 'Filter:.*month'), 'filters reach the kept sums and the changes')
 FROM pg_temp.plan('SELECT * FROM crm.sales_by_product_month WHERE product_id = 1 AND month = ''2026-01-01''') line;
 SELECT ok(bool_or(line ~ 'Index Cond: .month >= ') AND bool_or(line ~ 'on buyers_by_month') AND bool_or(line ~ 'Filter:.*date_trunc.*>= '),
