@@ -60,6 +60,11 @@ BEGIN
             DETAIL  = CASE WHEN workflow IS NULL THEN 'Neither was given.' ELSE 'Both were given.' END,
             HINT    = 'SELECT crm_attach_workflow(''tickets'', ''status'', ''ticket''), or crm_attach_workflow(''tickets'', ''status'', workflow_column => ''workflow'')';
     END IF;
+    IF workflow_column = status_column THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('column "%s" cannot be both the status and the workflow', status_column),
+            HINT    = 'Each row has its status in one column, and in another the name of its workflow.';
+    END IF;
 
     -- The table
     SELECT c.*, n.nspname INTO target FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation;

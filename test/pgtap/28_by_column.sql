@@ -6,7 +6,7 @@ CREATE TABLE older (id integer PRIMARY KEY, status text);
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT count(*) FROM older \g /dev/null
 CREATE EXTENSION crm;
-SELECT plan(75);
+SELECT plan(76);
 INSERT INTO crm.workflows (name, definition) VALUES
     ('ticket', E'[*] --> open\nopen --> closed : close\nclosed --> open : reopen\nclosed --> [*]'),
     ('claim', E'[*] --> filed\nfiled --> closed : pay\nfiled --> rejected : reject\nfiled --> lapsed : after 30 days\nclosed --> [*]\nrejected --> [*]\nlapsed --> [*]');
@@ -71,6 +71,8 @@ SELECT is(crm_advance('crm.opportunities', 1, 'quote'), 'quoted', 'the next step
 SELECT is(pg_temp.said(format('SELECT crm_attach_workflow(%s)', arguments)), format('22023 | either a workflow is attached, or the column that names it row by row | %s | '
     'SELECT crm_attach_workflow(''tickets'', ''status'', ''ticket''), or crm_attach_workflow(''tickets'', ''status'', workflow_column => ''workflow'')', detail), arguments)
 FROM (VALUES ($$'older', 'status'$$, 'Neither was given.'), ($$'older', 'status', NULL$$, 'Neither was given.'), ($$'older', 'status', 'ticket', 'workflow'$$, 'Both were given.')) AS a (arguments, detail);
+SELECT is(pg_temp.said($$SELECT crm_attach_workflow('older', 'status', workflow_column => 'status')$$),
+    '22023 | column "status" cannot be both the status and the workflow | Each row has its status in one column, and in another the name of its workflow.', 'one column for both');
 SELECT throws_ok($$SELECT crm_attach_workflow(NULL, 'status', workflow_column => 'workflow')$$, '22004', 'table and status column must not be null', 'null');
 SELECT throws_ok($$SELECT crm_attach_workflow('older', NULL, workflow_column => 'workflow')$$, '22004', NULL, 'null');
 SELECT is(pg_temp.said(format('CREATE TABLE unfit (id integer PRIMARY KEY, status text %s); SELECT crm_attach_workflow(%L, %L, workflow_column => %L)', columns, 'unfit', 'status', 'Process')), said, columns)
