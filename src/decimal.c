@@ -25,6 +25,7 @@ PG_FUNCTION_INFO_V1(crm_decimal);
 #define BASE			10000
 #define BASE_DECIMALS	4
 #define MAX_DIGITS		4
+#define MAX_MADE_DIGITS	6		/* of any bigint, and the one that the point breaks */
 
 bool
 crm_whole_number(Datum number, int decimals, int64 *whole)
@@ -54,6 +55,45 @@ crm_whole_number(Datum number, int decimals, int64 *whole)
 	return true;
 }
 
+/* As it would lie on disk, without zeros at either end */
+static Numeric
+make_decimal(int64 units, int decimals)
+{
+	static const uint16 powers[BASE_DECIMALS] = {1, 10, 100, 1000};
+	int			broken = decimals % BASE_DECIMALS;
+	uint64		rest = units < 0 ? -(uint64) units : units;
+	uint16		digits[MAX_MADE_DIGITS];	/* the last one first */
+	int			ndigits = 0;
+	int			first = 0;
+	int			weight;
+	uint16		head;
+	struct varlena *result;
+	char	   *end;
+
+	if (broken > 0)
+	{
+		digits[ndigits++] = rest % powers[broken] * (BASE / powers[broken]);
+		rest /= powers[broken];
+	}
+	for (; rest > 0; rest /= BASE)
+		digits[ndigits++] = rest % BASE;
+	while (ndigits > 0 && digits[ndigits - 1] == 0)
+		ndigits--;
+	while (first < ndigits && digits[first] == 0)
+		first++;
+	weight = ndigits == 0 ? 0 : ndigits - 1 - (decimals + BASE_DECIMALS - 1) / BASE_DECIMALS;
+	head = FORM_SHORT | (units < 0 ? MINUS : 0) | decimals << 7 | (weight & 0x7F);
+
+	result = palloc(VARHDRSZ + sizeof(head) + (ndigits - first) * sizeof(uint16));
+	SET_VARSIZE(result, VARHDRSZ + sizeof(head) + (ndigits - first) * sizeof(uint16));
+	end = VARDATA(result);
+	memcpy(end, &head, sizeof(head));
+	end += sizeof(head);
+	for (int i = ndigits - 1; i >= first; i--, end += sizeof(uint16))
+		memcpy(end, &digits[i], sizeof(uint16));
+	return (Numeric) result;
+}
+
 /*
  * crm_decimal(units bigint, decimals integer) returns numeric
  *
@@ -69,5 +109,5 @@ crm_decimal(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a number has 0 to %d decimals here, not %d", MAX_DECIMALS, decimals)));
-	PG_RETURN_NUMERIC(int64_div_fast_to_numeric(PG_GETARG_INT64(0), decimals));
+	PG_RETURN_NUMERIC(make_decimal(PG_GETARG_INT64(0), decimals));
 }

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(142);
+SELECT plan(145);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -401,6 +401,18 @@ CREATE TABLE fake AS SELECT * FROM crm.order_lines LIMIT 0;
 CREATE TRIGGER fake AFTER INSERT ON fake FOR EACH ROW EXECUTE FUNCTION crm_capture_line();
 SELECT throws_ok($$INSERT INTO fake VALUES (1, 1, 1, 1, 1)$$, '42809', NULL, 'a trigger on another table');
 
+
+-- Whole numbers as decimals: just as PostgreSQL would have them
+CREATE TEMP TABLE units AS
+    SELECT unnest('{0,9223372036854775807,-9223372036854775808}'::bigint[]) AS n
+    UNION SELECT (sign * (10::numeric ^ e * f + d))::bigint FROM generate_series(0, 17) AS e, unnest('{1,7,37,90}'::int[]) AS f, generate_series(-2, 2) AS d, unnest('{1,-1}'::int[]) AS sign
+    WHERE 10::numeric ^ e * f < 9e18
+    UNION SELECT sign * (random() * 10 ^ (random() * 18))::bigint FROM generate_series(1, 500), unnest('{1,-1}'::int[]) AS sign;
+SELECT is_empty($$
+    SELECT n, decimals FROM units, generate_series(0, 18) AS decimals, LATERAL (SELECT n * ('1e-' || decimals)::numeric AS expected) AS e
+    WHERE numeric_send(crm_decimal(n, decimals)) <> numeric_send(expected) OR pg_column_size(crm_decimal(n, decimals)) <> pg_column_size(expected)$$, 'crm_decimal()');
+SELECT is(array_agg(crm_decimal(490, d)), '{490,49.0,4.90,0.490,0.0490,0.00490}'::numeric[], 'with so many digits behind the point') FROM generate_series(0, 5) AS d;
+SELECT throws_ok('SELECT crm_decimal(1, 19)', '22023', 'a number has 0 to 18 decimals here, not 19', 'too many decimals');
 
 -- What a reader asks for is looked for on both sides, not filtered from the whole
 CREATE FUNCTION pg_temp.plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
