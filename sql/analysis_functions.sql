@@ -64,7 +64,7 @@ COMMENT ON FUNCTION @extschema@.crm_order_milestones(bigint) IS
 
 CREATE FUNCTION @extschema@.crm_order_ways()
     RETURNS TABLE (cohort_month date, workflow text, statuses text[], imported text, orders bigint)
-    AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 1000 COST 10000;
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 200 COST 10000;
 
 COMMENT ON FUNCTION @extschema@.crm_order_ways() IS
     'How many of the orders placed in a month have been in the same statuses; imported is the one they were imported in';
