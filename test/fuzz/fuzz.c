@@ -58,7 +58,7 @@ static const int expected_errors[] = {
 	ERRCODE_STATEMENT_TOO_COMPLEX	/* 54001 */
 };
 
-static void finding(const char *format,...) pg_attribute_printf(1, 2) pg_attribute_noreturn();
+pg_noreturn static void finding(const char *format,...) pg_attribute_printf(1, 2);
 
 static void
 finding(const char *format,...)

@@ -103,7 +103,7 @@ sub kill_backend
 	my $pid = $node->safe_psql('postgres', q(SELECT pid FROM pg_stat_activity
 		WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY state = 'active' DESC LIMIT 1));
 	my $offset = -s $node->logfile;
-	return kill('KILL', $pid) && $node->wait_for_log(qr/server process \(PID $pid\) was terminated by signal 9/, $offset)
+	return kill('KILL', $pid) && $node->wait_for_log(qr/\(PID $pid\) was terminated by signal 9/, $offset)
 		&& $node->wait_for_log(qr/database system is ready to accept connections/, $offset);
 }
 
