@@ -3,7 +3,9 @@
  *		Adds to the kept sums of a rollup: a row of its table for each combination.
  *
  * Merges are one at a time, so nobody else writes these tables: a row that is found
- * needs no lock before it is updated. That goes past SQL, but not past the table's own rules.
+ * needs no lock before it is updated. (If somebody does, the merge fails, and the next
+ * one does not.) That goes past SQL, but not past the table's own rules: defaults, checks, keys,
+ * row triggers; only triggers of columns and of statements do not fire.
  */
 #include "crm.h"
 
@@ -11,11 +13,13 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/int.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -96,7 +100,30 @@ typedef struct Cells
 	EPQState	epq;
 	TupleTableSlot *old;
 	TupleTableSlot *new;
+	ExprState **defaults;		/* of columns that somebody has added; NULL if there is none */
 } Cells;
+
+/* Whether it is a complete B-tree, of the columns that find_cell() gives it */
+static bool
+index_fits(const Cells *cells)
+{
+	const CrmRollup *rollup = cells->rollup;
+	Form_pg_index index = cells->index->rd_index;
+	int			key = 0;
+
+	if (index->indrelid != RelationGetRelid(cells->rel) || !index->indisunique || !index->indisvalid ||
+		cells->index->rd_rel->relkind != RELKIND_INDEX || cells->index->rd_rel->relam != BTREE_AM_OID)
+		return false;
+	for (int i = 0; i < rollup->ndimensions; i++)
+	{
+		bool		is_two = cells->keys_are_expressions && crm_dimension_is_text(rollup->dimensions[i]);
+
+		if (key + is_two >= index->indnkeyatts || index->indkey.values[key] != (is_two ? 0 : cells->columns[i]))
+			return false;
+		key += 1 + is_two;
+	}
+	return key + 1 == index->indnkeyatts && index->indkey.values[key] == cells->generation;
+}
 
 /*
  * The index of all combinations: (dimensions, generation). On PostgreSQL 14, where NULLs are all
@@ -108,22 +135,37 @@ open_index(Cells *cells)
 	const CrmRollup *rollup = cells->rollup;
 	char	   *name = psprintf("%s_are_one", rollup->name);
 	Oid			oid = get_relname_relid(name, RelationGetNamespace(cells->rel));
-	int			nkeys = 1 + rollup->ndimensions;
 
 	if (OidIsValid(oid))
 	{
 		cells->index = index_open(oid, RowExclusiveLock);
 		cells->keys_are_expressions = RelationGetIndexExpressions(cells->index) != NIL;
-		for (int i = 0; cells->keys_are_expressions && i < rollup->ndimensions; i++)
-			nkeys += crm_dimension_is_text(rollup->dimensions[i]);
 	}
-	if (!OidIsValid(oid) || cells->index->rd_index->indrelid != RelationGetRelid(cells->rel) ||
-		!cells->index->rd_index->indisunique || cells->index->rd_index->indnkeyatts != nkeys)
+	if (!OidIsValid(oid) || !index_fits(cells))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table %s has no unique index \"%s\" of dimensions and generation", crm_relation_name(cells->rel), name),
+				 errmsg("table %s has no complete unique index \"%s\" of dimensions and generation, in this order", crm_relation_name(cells->rel), name),
 				 errhint("crm_drop_rollup() and crm_create_rollup() make it again.")));
-	cells->scan = crm_index_beginscan(cells->rel, cells->index, SnapshotSelf, nkeys);
+	cells->scan = crm_index_beginscan(cells->rel, cells->index, SnapshotSelf, cells->index->rd_index->indnkeyatts);
+}
+
+/* The table is its owner's, who may have added columns. */
+static void
+find_defaults(Cells *cells)
+{
+	TupleDesc	desc = RelationGetDescr(cells->rel);
+	MemoryContext caller = MemoryContextSwitchTo(cells->estate->es_query_cxt);
+
+	cells->defaults = palloc0(sizeof(ExprState *) * desc->natts);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		Expr	   *value = att->attisdropped || att->attgenerated != '\0' ? NULL : (Expr *) build_column_default(cells->rel, i + 1);
+
+		if (value != NULL)
+			cells->defaults[i] = ExecPrepareExpr(value, cells->estate);
+	}
+	MemoryContextSwitchTo(caller);
 }
 
 static void
@@ -157,6 +199,7 @@ open_cells(Cells *cells, const CrmRollup *rollup)
 	/* where AFTER triggers look for it */
 	cells->estate->es_opened_result_relations = list_make1(cells->info);
 	crm_epq_init(&cells->epq, cells->estate);
+	find_defaults(cells);
 	if (cells->info->ri_TrigDesc != NULL)
 		AfterTriggerBeginQuery();
 }
@@ -235,6 +278,9 @@ static void
 insert_cell(Cells *cells, const Datum *values, const bool *nulls, const int64 *added)
 {
 	start_new(cells);
+	for (int i = 0; i < RelationGetDescr(cells->rel)->natts; i++)
+		if (cells->defaults[i] != NULL)
+			cells->new->tts_values[i] = ExecEvalExpr(cells->defaults[i], GetPerTupleExprContext(cells->estate), &cells->new->tts_isnull[i]);
 	put(cells->new, cells->generation, Int32GetDatum(cells->rollup->generation), false);
 	for (int i = 0; i < cells->rollup->ndimensions; i++)
 		put(cells->new, cells->columns[i], values[i], nulls[i]);
@@ -250,6 +296,18 @@ update_cell(Cells *cells, const int64 *added, int64 *before)
 {
 	TupleTableSlot *old = cells->old;
 
+	/* where PostgreSQL would lock it for a BEFORE trigger, and had no plan to look at a newer version by */
+	if (cells->info->ri_TrigDesc != NULL && cells->info->ri_TrigDesc->trig_update_before_row)
+	{
+		TM_FailureData failure;
+
+		if (table_tuple_lock(cells->rel, &old->tts_tid, GetActiveSnapshot(), old, cells->estate->es_output_cid, LockTupleNoKeyExclusive,
+							 LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure) != TM_Ok)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("a sum of rollup \"%s\" was deleted meanwhile", cells->rollup->name),
+					 errhint("Leave table %s to the database; crm_rebuild_rollups() makes its rows again.", crm_relation_name(cells->rel))));
+	}
 	slot_getallattrs(old);
 	start_new(cells);
 	memcpy(cells->new->tts_values, old->tts_values, sizeof(Datum) * RelationGetDescr(cells->rel)->natts);

@@ -15,6 +15,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
 #include "utils/snapmgr.h"
 
 #include "catalog.h"
@@ -34,8 +35,8 @@ static const struct
 
 typedef struct NewValue
 {
-	int64		id;
-	text	   *value;			/* may be NULL */
+	int64		id;				/* hash key */
+	int64		number;			/* of the text */
 } NewValue;
 
 CrmDimension
@@ -83,6 +84,28 @@ look_up(int kind, int64 id, text **value)
 	return found;
 }
 
+/* What is not known yet, and will be */
+static int64
+find_new(CrmKnownValues *values, int kind, int64 id, CrmTexts *texts)
+{
+	HASHCTL		options = {.keysize = sizeof(int64), .entrysize = sizeof(NewValue), .hcxt = CurrentMemoryContext};
+	HTAB	  **news = &values->kinds[kind].news;
+	NewValue   *known = *news == NULL ? NULL : hash_search(*news, &id, HASH_FIND, NULL);
+	text	   *value;
+	int64		number;
+
+	if (known != NULL)
+		return known->number;
+	if (!look_up(kind, id, &value))
+		return 0;
+	number = crm_number_of_text(texts, value);
+	if (*news == NULL)
+		*news = hash_create("crm new values", 256, &options, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	known = hash_search(*news, &id, HASH_ENTER, NULL);
+	known->number = number;
+	return number;
+}
+
 static int64
 find(CrmKnownValues *values, int kind, int64 id, CrmTexts *texts)
 {
@@ -101,14 +124,8 @@ find(CrmKnownValues *values, int kind, int64 id, CrmTexts *texts)
 		if (!isnull)
 			value = DatumGetTextPP(datum);
 	}
-	else if (look_up(kind, id, &value))
-	{
-		NewValue   *news = palloc(sizeof(NewValue));
-
-		news->id = id;
-		news->value = value;
-		values->kinds[kind].news = lappend(values->kinds[kind].news, news);
-	}
+	else
+		return find_new(values, kind, id, texts);
 	return crm_number_of_text(texts, value);
 }
 
@@ -128,28 +145,28 @@ crm_known_value(CrmKnownValues *values, CrmDimension dimension, int64 id, CrmTex
 }
 
 static void
-write_news(Datum name, const List *news)
+write_news(Datum name, HTAB *news, const CrmTexts *texts)
 {
-	int			n = list_length(news);
+	int			n = hash_get_num_entries(news);
 	Datum	   *ids = palloc(sizeof(Datum) * n);
-	Datum	   *texts = palloc(sizeof(Datum) * n);
+	Datum	   *found = palloc(sizeof(Datum) * n);
 	bool	   *nulls = palloc(sizeof(bool) * n);
 	int			lower = 1;
+	HASH_SEQ_STATUS status;
+	const NewValue *value;
 	Oid			types[3] = {TEXTOID, INT8ARRAYOID, TEXTARRAYOID};
 	Datum		values[3];
 
-	for (int i = 0; i < n; i++)
+	hash_seq_init(&status, news);
+	for (int i = 0; (value = hash_seq_search(&status)) != NULL; i++)
 	{
-		const NewValue *value = list_nth(news, i);
-
 		ids[i] = Int64GetDatum(value->id);
-		texts[i] = PointerGetDatum(value->value);
-		nulls[i] = value->value == NULL;
+		found[i] = PointerGetDatum(crm_text_of_number(texts, value->number));
+		nulls[i] = value->number == 0;
 	}
 	values[0] = name;
 	values[1] = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[2] = PointerGetDatum(construct_md_array(texts, nulls, 1, &n, &lower, TEXTOID, -1, false, TYPALIGN_INT));
-	/* one may have been looked up twice */
+	values[2] = PointerGetDatum(construct_md_array(found, nulls, 1, &n, &lower, TEXTOID, -1, false, TYPALIGN_INT));
 	if (SPI_execute_with_args("INSERT INTO " CRM_SCHEMA ".rollup_values (dimension, id, value)"
 							  " SELECT $1, x.id, x.value FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS x (id, value)"
 							  " ON CONFLICT DO NOTHING",
@@ -158,13 +175,13 @@ write_news(Datum name, const List *news)
 }
 
 void
-crm_known_values_close(CrmKnownValues *values)
+crm_known_values_close(CrmKnownValues *values, const CrmTexts *texts)
 {
 	ExecDropSingleTupleTableSlot(values->row);
 	index_endscan(values->scan);
 	index_close(values->index, NoLock);
 	table_close(values->rel, NoLock);
 	for (int i = 0; i < CRM_NKNOWN; i++)
-		if (values->kinds[i].news != NIL)
-			write_news(values->kinds[i].name, values->kinds[i].news);
+		if (values->kinds[i].news != NULL)
+			write_news(values->kinds[i].name, values->kinds[i].news, texts);
 }

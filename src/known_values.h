@@ -9,7 +9,7 @@
 
 #include "access/genam.h"
 #include "executor/tuptable.h"
-#include "nodes/pg_list.h"
+#include "utils/hsearch.h"
 #include "utils/rel.h"
 
 #include "sums.h"
@@ -30,7 +30,7 @@ typedef struct CrmKnownValues
 		bool		has_last;	/* what was looked up last */
 		int64		last_id;
 		int64		last_number;	/* of the text */
-		List	   *news;		/* what they have not had yet */
+		HTAB	   *news;		/* what they have not had yet, NULL if nothing */
 	}			kinds[CRM_NKNOWN];
 } CrmKnownValues;
 
@@ -46,6 +46,6 @@ extern void crm_known_values_open(CrmKnownValues *values);
 extern int64 crm_known_value(CrmKnownValues *values, CrmDimension dimension, int64 id, CrmTexts *texts);
 
 /* What was not known is from now on. Needs SPI. */
-extern void crm_known_values_close(CrmKnownValues *values);
+extern void crm_known_values_close(CrmKnownValues *values, const CrmTexts *texts);
 
 #endif							/* CRM_KNOWN_VALUES_H */

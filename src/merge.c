@@ -25,6 +25,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -316,7 +317,7 @@ write_rollups(Merge *merge)
 	crm_known_values_open(&merge->known);
 	for (int i = 0; i < merge->nrollups; i++)
 		write_rollup(merge, &merge->rollups[i]);
-	crm_known_values_close(&merge->known);
+	crm_known_values_close(&merge->known, &merge->texts);
 	for (int i = 0; i < CRM_NGRAINS; i++)
 		for (int j = 0; j < merge->nsums[i]; j++)
 			crm_sums_end(&merge->sums[i][j]);
@@ -472,6 +473,11 @@ take_changes(Merge *merge, const char *name, CrmGrain grain, int64 pages)
 	int64		ntaken = 0;
 
 	open_changes(&changes, name, grain, wanted);
+	if (changes.rel->rd_rel->relkind != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("change table %s is not an ordinary table", crm_relation_name(changes.rel)),
+				 errhint("CREATE EXTENSION crm makes the tables.")));
 	row = table_slot_create(changes.rel, &estate->es_tupleTable);
 	estate->es_snapshot = GetActiveSnapshot();
 	estate->es_output_cid = GetCurrentCommandId(true);
@@ -590,7 +596,7 @@ move(Merge *merge, Oid function)
  * from each change table, how many moves that were, and the first place that was written of each
  * rollup, all by name as bytes compare. A part of crm_merge_rollups(), which holds the locks.
  * Rights: those of the caller on the tables. Errors: 22003 for a sum that becomes too large,
- * 42501 without the rights, 55000 for a table without its index.
+ * 42501 without the rights, 55000 for a table without its index, 25006 in a read-only transaction.
  */
 Datum
 crm_merge_changes(PG_FUNCTION_ARGS)
@@ -608,6 +614,7 @@ crm_merge_changes(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	PreventCommandIfReadOnly("crm_merge_changes()");
 	SPI_connect();
 	merge.context = CurrentMemoryContext;
 	merge.memory.room = crm_hash_memory_limit();

@@ -157,6 +157,9 @@ crm_sums_add(CrmSums *sums, const CrmValues values, const int64 *measures, int s
 	add_measures(sum, measures, sign);
 }
 
+/* So many may have been spilled; together they take as much memory as one sort */
+#define SORTS_AT_ONCE 8
+
 static void
 make_sort(CrmSums *sums)
 {
@@ -176,7 +179,7 @@ make_sort(CrmSums *sums)
 		operators[i] = Int8LessOperator;
 	}
 	/* 1: to be read more than once */
-	sums->sort = tuplesort_begin_heap(desc, sums->ndimensions, columns, operators, collations, nulls_first, work_mem / 2, NULL, 1);
+	sums->sort = tuplesort_begin_heap(desc, sums->ndimensions, columns, operators, collations, nulls_first, Max(work_mem / SORTS_AT_ONCE, 64), NULL, 1);
 	sums->slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	MemoryContextSwitchTo(caller);
 }
