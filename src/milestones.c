@@ -52,7 +52,8 @@ typedef struct Reached
 
 typedef struct Histories
 {
-	FunctionCallInfo fcinfo;	/* whose they are */
+	FmgrInfo   *function;		/* whose they are (of calls there are several, and their places change) */
+	MemoryContext context;		/* all that lasts from call to call */
 	TupleDesc	desc;			/* of the result */
 	Relation	rel;			/* crm.order_events */
 	AttrNumber	order_id;
@@ -116,14 +117,16 @@ close_histories(Datum arg)
 		SPI_freeplan(histories->plan);
 	table_close(histories->rel, NoLock);
 	/* should the query begin again */
-	histories->fcinfo->flinfo->fn_extra = NULL;
+	histories->function->fn_extra = NULL;
+	MemoryContextDelete(histories->context);
 }
 
 static Histories *
 open_histories(FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *info = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	MemoryContext context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "crm histories", ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
 	Histories  *histories = palloc0(sizeof(Histories));
 
 	if (info == NULL || !IsA(info, ReturnSetInfo))
@@ -133,7 +136,8 @@ open_histories(FunctionCallInfo fcinfo)
 	if (get_call_result_type(fcinfo, NULL, &histories->desc) != TYPEFUNC_COMPOSITE || histories->desc->natts != NMILESTONES + 1)
 		elog(ERROR, "return type must be a row of %d columns", (int) NMILESTONES + 1);
 	histories->desc = BlessTupleDesc(CreateTupleDescCopy(histories->desc));
-	histories->fcinfo = fcinfo;
+	histories->function = fcinfo->flinfo;
+	histories->context = context;
 	histories->rel = table_open(crm_table_oid("order_events"), AccessShareLock);
 	histories->order_id = crm_column(histories->rel, "order_id", INT8OID);
 	histories->at = crm_column(histories->rel, "at", TIMESTAMPTZOID);
@@ -155,7 +159,7 @@ open_histories(FunctionCallInfo fcinfo)
 static void
 next_row(Histories *histories)
 {
-	MemoryContext caller = MemoryContextSwitchTo(histories->fcinfo->flinfo->fn_mcxt);
+	MemoryContext caller = MemoryContextSwitchTo(histories->context);
 	bool		isnull;
 
 	histories->has_row = index_getnext_slot(histories->scan, ForwardScanDirection, histories->row);
@@ -174,7 +178,7 @@ find_history(Histories *histories, int64 order_id)
 	/* there is nothing between the last one and the next row */
 	if (histories->is_placed && histories->last < order_id && (!histories->has_row || order_id <= histories->next))
 		return;
-	caller = MemoryContextSwitchTo(histories->fcinfo->flinfo->fn_mcxt);
+	caller = MemoryContextSwitchTo(histories->context);
 	ScanKeyEntryInitialize(&condition, 0, 1, BTGreaterEqualStrategyNumber, InvalidOid, InvalidOid,
 						   F_INT8GE, Int64GetDatum(order_id));
 	index_rescan(histories->scan, &condition, 1, NULL, 0);

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 \set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(64);
+SELECT plan(65);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 \ir include/plan.sql
@@ -116,6 +116,8 @@ SELECT pg_temp.milestones_are_right('crm_order_milestones()');
 SELECT pg_temp.same('SELECT n, m.* FROM asked CROSS JOIN LATERAL crm_order_milestones(id) AS m', 'SELECT n, submitted_at, paid_at, shipped_at, completed_at, cancelled_at, refunded_at, coalesce(steps, 0) FROM asked LEFT JOIN reached ON order_id = id', 'as a table');
 SELECT is((SELECT array_agg(sum ORDER BY g) FROM generate_series(1, 3) AS g CROSS JOIN LATERAL (SELECT sum((m).steps + g * 0) FROM (SELECT crm_order_milestones(id) AS m FROM asked WHERE n % 3 <> g) AS a) AS s),
     (SELECT array_agg(sum ORDER BY g) FROM generate_series(1, 3) AS g CROSS JOIN LATERAL (SELECT sum(steps) FROM asked JOIN reached ON order_id = id WHERE n % 3 <> g) AS s), 'again and again');
+SELECT is((SELECT sum(a.steps + 1000 * a.later) FROM generate_series(1, 50) AS g CROSS JOIN LATERAL ROWS FROM (crm_order_milestones(g), crm_order_milestones(g + 1)) AS a (a1, a2, a3, a4, a5, a6, steps, b1, b2, b3, b4, b5, b6, later)),
+    (SELECT sum((SELECT count(*) FROM crm.order_events WHERE order_id = g) + 1000 * (SELECT count(*) FROM crm.order_events WHERE order_id = g + 1)) FROM generate_series(1, 50) AS g), 'two of them side by side, again and again');
 -- a cursor that is left in the middle, and one that outlives a savepoint
 DECLARE reading CURSOR FOR SELECT order_id, steps FROM crm.order_timeline;
 FETCH 3 FROM reading;
