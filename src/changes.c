@@ -120,17 +120,41 @@ forget_columns(Oid relid)
 				kinds[i]->found[j].relid = InvalidOid;
 }
 
+/* What we write goes past indexes, triggers and defaults: a table that counts on them is not for us. */
+static void
+check_table(Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	const char *found = NULL;
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION)
+		found = "It is not an ordinary table.";
+	else if (RelationGetIndexList(rel) != NIL)
+		found = "It has an index.";
+	else if (rel->trigdesc != NULL && (rel->trigdesc->trig_insert_before_row || rel->trigdesc->trig_insert_after_row ||
+									   rel->trigdesc->trig_insert_before_statement || rel->trigdesc->trig_insert_after_statement))
+		found = "It has a trigger on INSERT.";
+	for (int i = 0; i < desc->natts && found == NULL; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && (att->attnotnull || att->atthasdef || att->attidentity != '\0'))
+			found = psprintf("Column \"%s\" is NOT NULL or has a default.", NameStr(att->attname));
+	}
+	if (found != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("change table %s cannot be written to", crm_relation_name(rel)),
+				 errdetail_internal("%s", found),
+				 errhint("The database writes this table past all of that; take it away again.")));
+}
+
 static void
 find_columns(ChangeKind *kind, Columns *columns, Relation rel)
 {
 	if (columns->relid == RelationGetRelid(rel))
 		return;
-	/* what an index would need, we do not do */
-	if (rel->rd_rel->relkind != RELKIND_RELATION || rel->rd_rel->relhasindex)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("change table %s is not an ordinary table without indexes", crm_relation_name(rel)),
-				 errhint("Drop its indexes.")));
+	check_table(rel);
 	for (int i = 0; i < kind->ncolumns; i++)
 		columns->numbers[i] = crm_column(rel, kind->columns[i].name, kind->columns[i].type);
 	columns->written_at = crm_column(rel, "written_at", TIMESTAMPTZOID);

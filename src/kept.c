@@ -59,6 +59,8 @@ typedef struct KnownAnswer
 	TransactionId xmin,
 				xmax;
 	uint32		nrunning;
+	int32		nrunning_sub;
+	bool		is_overflowed;
 	CommandId	command;
 	union
 	{
@@ -149,7 +151,9 @@ known_answer(FunctionCallInfo fcinfo, bool *is_new)
 
 	/* where an index finds the rows, this is asked for each of them */
 	*is_new = known == NULL || known->xmin != snapshot->xmin || known->xmax != snapshot->xmax ||
-		known->nrunning != snapshot->xcnt || known->command != snapshot->curcid;
+		known->nrunning != snapshot->xcnt || known->command != snapshot->curcid ||
+	/* on a standby, all that run are there */
+		known->nrunning_sub != snapshot->subxcnt || known->is_overflowed != snapshot->suboverflowed;
 	for (int i = 0; i < fcinfo->nargs; i++)
 		*is_new |= !get_fn_expr_arg_stable(function, i);
 	if (known == NULL)
@@ -157,6 +161,8 @@ known_answer(FunctionCallInfo fcinfo, bool *is_new)
 	known->xmin = snapshot->xmin;
 	known->xmax = snapshot->xmax;
 	known->nrunning = snapshot->xcnt;
+	known->nrunning_sub = snapshot->subxcnt;
+	known->is_overflowed = snapshot->suboverflowed;
 	known->command = snapshot->curcid;
 	return known;
 }

@@ -16,7 +16,6 @@
 #include "access/tableam.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -29,6 +28,7 @@
 #include "catalog.h"
 #include "door.h"
 #include "lookup.h"
+#include "plans.h"
 
 PG_FUNCTION_INFO_V1(crm_order_milestones);
 
@@ -59,7 +59,7 @@ typedef struct Histories
 	AttrNumber	order_id;
 	AttrNumber	at;
 	AttrNumber	to_status;
-	/* by the index */
+	/* by the index; NULL where policies hide rows */
 	Relation	index;
 	Snapshot	snapshot;
 	IndexScanDesc scan;
@@ -68,8 +68,6 @@ typedef struct Histories
 	bool		is_placed;
 	int64		last;			/* the order that was asked for last, if placed */
 	int64		next;			/* that of the row */
-	/* where policies hide rows */
-	SPIPlanPtr	plan;
 } Histories;
 
 static void
@@ -113,8 +111,6 @@ close_histories(Datum arg)
 		UnregisterSnapshot(histories->snapshot);
 		ExecDropSingleTupleTableSlot(histories->row);
 	}
-	if (histories->plan != NULL)
-		SPI_freeplan(histories->plan);
 	table_close(histories->rel, NoLock);
 	/* should the query begin again */
 	histories->function->fn_extra = NULL;
@@ -208,19 +204,12 @@ read_by_query(Histories *histories, int64 order_id, Reached *reached)
 {
 	Datum		value = Int64GetDatum(order_id);
 	Oid			type = INT8OID;
+	SPIPlanPtr	plan;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (histories->plan == NULL)
-	{
-		SPIPlanPtr	plan = SPI_prepare("SELECT at, to_status FROM " CRM_SCHEMA ".order_events WHERE order_id OPERATOR(pg_catalog.=) $1", 1, &type);
-
-		if (plan == NULL)
-			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-		SPI_keepplan(plan);
-		histories->plan = plan;
-	}
-	if (SPI_execute_plan(histories->plan, &value, NULL, true, 0) != SPI_OK_SELECT)
+	plan = crm_plan("SELECT at, to_status FROM " CRM_SCHEMA ".order_events WHERE order_id OPERATOR(pg_catalog.=) $1", 1, &type);
+	if (SPI_execute_plan(plan, &value, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "SPI_execute_plan failed");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

@@ -330,7 +330,9 @@ crm_sums_end(CrmSums *sums)
 	if (sums->entries != NULL)
 		pfree(sums->entries);
 	sums->memory->used -= sums->used;
-	crm_sums_init(sums, sums->dimensions, sums->ndimensions, sums->context, sums->memory);
+	sums->table = NULL;
+	sums->sort = NULL;
+	sums->entries = NULL;
 }
 
 int

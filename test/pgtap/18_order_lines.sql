@@ -95,11 +95,14 @@ DO $$
 BEGIN
     IF current_setting('server_version_num')::int >= 150000 THEN
         SET LOCAL ROLE crm_test_clerk;
+        -- a string: PostgreSQL 14 would not even parse it
+        EXECUTE $merge$
         MERGE INTO crm.order_lines l
         USING (VALUES (5, 1, 3), (6, 1, NULL), (7, 77, 9)) AS v (o, l, q) ON l.order_id = v.o AND l.line_no = v.l
         WHEN MATCHED AND v.q IS NULL THEN DELETE
         WHEN MATCHED THEN UPDATE SET quantity = v.q
-        WHEN NOT MATCHED THEN INSERT (order_id, line_no, product_id, quantity) VALUES (v.o, v.l, 1, v.q);
+        WHEN NOT MATCHED THEN INSERT (order_id, line_no, product_id, quantity) VALUES (v.o, v.l, 1, v.q)
+        $merge$;
         RESET ROLE;
     END IF;
 END $$;

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(151);
+SELECT plan(157);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -180,9 +180,15 @@ SELECT pg_temp.exact('a line and a step of another order in one command');
 WITH o AS (INSERT INTO crm.orders (id, customer_id, status) VALUES (400, 1, 'paid') RETURNING id)
 INSERT INTO crm.order_lines (order_id, product_id, quantity) SELECT id, 1, 1 FROM o;
 SELECT pg_temp.exact('an import with its lines in one command');
+SELECT current_setting('server_version_num')::int >= 150000 AS has_merge \gset
+\if :has_merge
 MERGE INTO crm.order_lines l USING (VALUES (400, 1), (400, 2)) n (order_id, line_no) ON l.order_id = n.order_id AND l.line_no = n.line_no
 WHEN MATCHED THEN UPDATE SET quantity = 20
 WHEN NOT MATCHED THEN INSERT (order_id, line_no, product_id, quantity) VALUES (n.order_id, n.line_no, 2, 3);
+\else
+UPDATE crm.order_lines SET quantity = 20 WHERE order_id = 400 AND line_no = 1;
+INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity) VALUES (400, 2, 2, 3);
+\endif
 INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity) VALUES (400, 2, 1, 1) ON CONFLICT (order_id, line_no) DO UPDATE SET quantity = 17;
 SELECT pg_temp.exact_and_merged('MERGE and ON CONFLICT');
 COPY crm.order_lines (order_id, line_no, product_id, quantity) FROM stdin;
@@ -442,6 +448,25 @@ SELECT throws_ok('SELECT crm_merge_rollups()', '55000', 'table crm.sales_by_cate
 CREATE UNIQUE INDEX sales_by_category_month_are_one ON crm.sales_by_category_month_cells (month, category, generation);
 SELECT throws_ok('SELECT crm_merge_rollups()', '55000', NULL, 'or another one');
 ROLLBACK TO altered;
+
+-- Change tables are the database's, which writes them past SQL
+CREATE FUNCTION pg_temp.said(before text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE detail text;
+BEGIN
+    EXECUTE before;
+    UPDATE crm.order_lines SET quantity = quantity + 1;
+    RETURN NULL;
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RETURN concat_ws(' ', SQLERRM || ':', detail);
+END $$;
+SELECT is(pg_temp.said('CREATE INDEX ON crm.line_changes_1 (day)'), 'change table crm.line_changes_1 cannot be written to: It has an index.', 'a change table has an index');
+SELECT is(pg_temp.said('ALTER TABLE crm.line_changes_1 ADD noted text DEFAULT ''x'''), 'change table crm.line_changes_1 cannot be written to: Column "noted" is NOT NULL or has a default.', 'or a column that wants to be filled');
+SELECT is(pg_temp.said('CREATE TRIGGER t AFTER INSERT ON crm.line_changes_1 EXECUTE FUNCTION suppress_redundant_updates_trigger()'), 'change table crm.line_changes_1 cannot be written to: It has a trigger on INSERT.', 'or a trigger');
+SELECT is(pg_temp.said('CREATE TRIGGER t BEFORE DELETE ON crm.line_changes_1 FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()'), NULL, 'one that keeps merged changes is let in,');
+SELECT throws_ok('SELECT crm_merge_rollups()', '55000', 'change table crm.line_changes_1 has a BEFORE DELETE trigger', 'and refused by the merge');
+DROP TRIGGER t ON crm.line_changes_1;
+SELECT pg_temp.exact_and_merged('nothing of that was added');
 SELECT throws_ok('SET LOCAL transaction_read_only = on; SELECT crm_merge_changes(1, true)', '25006', 'cannot execute crm_merge_changes() in a read-only transaction', 'nothing is merged where nothing may be written');
 
 -- However many lines there are, a view is not so costly to the planner that it would be compiled, which takes longer than the view
