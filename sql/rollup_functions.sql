@@ -61,10 +61,10 @@ DECLARE
     of_customers constant text := E'\n    LEFT JOIN crm.customers c ON c.id = s.customer_id';
     -- (a merge must not read all products and customers for a few that have moved, whatever the planner thinks of those: OFFSET 0)
     known_values constant text := CASE part
-        WHEN 'move' THEN E'\n    LEFT JOIN LATERAL (SELECT k.id, k.value FROM crm.rollup_values k WHERE k.dimension = %2$L AND k.id = s.%3$s OFFSET 0) %1$s ON true'
-        ELSE E'\n    LEFT JOIN crm.rollup_values %1$s ON %1$s.dimension = %2$L AND %1$s.id = s.%3$s' END;
-    known_products  constant text := format(known_values, 'kp', 'category', 'product_id');
-    known_customers constant text := format(known_values, 'kc', 'region', 'customer_id');
+        WHEN 'move' THEN E'\n    LEFT JOIN LATERAL (SELECT k.* FROM crm.%2$s k WHERE k.%3$s = s.%3$s OFFSET 0) %1$s ON true'
+        ELSE E'\n    LEFT JOIN crm.%2$s %1$s ON %1$s.%3$s = s.%3$s' END;
+    known_products  constant text := format(known_values, 'kp', 'rollup_categories', 'product_id');
+    known_customers constant text := format(known_values, 'kc', 'rollup_regions', 'customer_id');
     -- mostly nothing has moved, and the planner shall know: else it takes a view over very many lines for so costly that it compiles it
     by_rows     constant text := CASE part WHEN 'view' THEN 'LIMIT @extschema@.crm_limit_of_moved()' ELSE 'OFFSET 0' END;
     by_category constant boolean := 'category' = ANY (dimensions);
@@ -80,6 +80,8 @@ DECLARE
     names    text := '';
     current  text := '';
     known    text := '';
+    waits    text := '';
+    waiting  text := '';
     moved    text := '';
     sums     text;
     signed   text;
@@ -140,13 +142,21 @@ BEGIN
                 WHEN 'region'   THEN 'c.region'
                 ELSE 's.' || name END;
             was  constant text := CASE dimension
-                WHEN 'category' THEN 'CASE WHEN kp.id IS NULL THEN p.category ELSE kp.value END'
-                WHEN 'region'   THEN 'CASE WHEN kc.id IS NULL THEN c.region ELSE kc.value END'
+                WHEN 'category' THEN 'CASE WHEN kp.product_id IS NULL THEN p.category ELSE kp.category END'
+                WHEN 'region'   THEN 'CASE WHEN kc.customer_id IS NULL THEN c.region ELSE kc.region END'
                 ELSE now END;
         BEGIN
             names   := names   || format('s.%s, ', name);
             current := current || format('%s AS %s, ', now, name);
             known   := known   || format('%s AS %s, ', was, name);
+            waits   := waits   || CASE dimension
+                WHEN 'category' THEN 'kp.category, CASE WHEN kp.product_id IS NULL THEN s.product_id END AS new_product, '
+                WHEN 'region'   THEN 'kc.region, CASE WHEN kc.customer_id IS NULL THEN s.customer_id END AS new_customer, '
+                ELSE format('%s AS %s, ', now, name) END;
+            waiting := waiting || CASE dimension
+                WHEN 'category' THEN 'CASE WHEN s.new_product IS NULL THEN s.category ELSE (SELECT p.category FROM crm.products p WHERE p.id = s.new_product) END AS category, '
+                WHEN 'region'   THEN 'CASE WHEN s.new_customer IS NULL THEN s.region ELSE (SELECT c.region FROM crm.customers c WHERE c.id = s.new_customer) END AS region, '
+                ELSE format('s.%s, ', name) END;
             moved   := moved   || format('%s AS %s, ', CASE WHEN was = now THEN now ELSE format('CASE v.sign WHEN 1 THEN %s ELSE %s END', now, was) END, name);
         END;
     END LOOP;
@@ -172,12 +182,13 @@ BEGIN
                       concat_ws(', ', 's.' || in_time, rtrim(names, ', ')));
     END IF;
 
-    -- Nearly all are known; a join for the others is not needed.
-    IF part = 'view' THEN
-        arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s%s',
-            replace(replace(known, 'THEN p.category', 'THEN (SELECT p.category FROM crm.products p WHERE p.id = s.product_id)'),
-                    'THEN c.region', 'THEN (SELECT c.region FROM crm.customers c WHERE c.id = s.customer_id)'),
-            added, changes, CASE WHEN by_category THEN known_products ELSE '' END || CASE WHEN by_region THEN known_customers ELSE '' END)];
+    IF part = 'view' AND (by_category OR by_region) THEN
+        -- Summed up before the few that the kept sums have not seen are looked up: to the planner that is dear.
+        arms := ARRAY[format(E'    SELECT %s%s\n    FROM (SELECT %s%s\n        FROM %s s%s\n        GROUP BY %s) s',
+            waiting, added, waits, sums, changes, CASE WHEN by_category THEN known_products ELSE '' END || CASE WHEN by_region THEN known_customers ELSE '' END,
+            (SELECT string_agg(n::text, ', ') FROM generate_series(1, cardinality(dimensions) + by_category::int + by_region::int) n))];
+    ELSIF part = 'view' THEN
+        arms := ARRAY[format(E'    SELECT %s%s\n    FROM %s s', known, added, changes)];
     END IF;
     -- What has moved is little, and found by its products and customers, row by row (OFFSET 0, or LIMIT).
     IF by_category THEN
@@ -314,29 +325,26 @@ AS $crm_move_statement$
     )
     SELECT $$WITH taken_dimensions AS (
     DELETE FROM crm.dimension_changes RETURNING *
-), found AS (
-    SELECT 'category' AS dimension, p.id, p.category AS value
-    FROM (SELECT DISTINCT id FROM taken_dimensions WHERE dimension = 'category') x
-    CROSS JOIN LATERAL (SELECT q.id, q.category FROM crm.products q WHERE q.id = x.id OFFSET 0) p
-    UNION ALL
-    SELECT 'region', c.id, c.region
-    FROM (SELECT DISTINCT id FROM taken_dimensions WHERE dimension = 'region') x
-    CROSS JOIN LATERAL (SELECT q.id, q.region FROM crm.customers q WHERE q.id = x.id OFFSET 0) c
-), known AS (
-    INSERT INTO crm.rollup_values
-    SELECT f.dimension, f.id, f.value
-    FROM found f
-    LEFT JOIN LATERAL (SELECT v.id, v.value FROM crm.rollup_values v WHERE v.dimension = f.dimension AND v.id = f.id OFFSET 0) k ON true
-    WHERE k.id IS NULL OR k.value IS DISTINCT FROM f.value
-    ON CONFLICT (dimension, id) DO UPDATE SET value = excluded.value
-), forgotten AS (
-    DELETE FROM crm.rollup_values k
+)$$ || (SELECT string_agg(format($$, found_%1$s AS (
+    SELECT o.id, o.%1$s
+    FROM (SELECT DISTINCT id FROM taken_dimensions WHERE dimension = '%1$s') d
+    CROSS JOIN LATERAL (SELECT q.id, q.%1$s FROM crm.%2$s q WHERE q.id = d.id OFFSET 0) o
+), known_%1$s AS (
+    INSERT INTO crm.%3$s
+    SELECT f.id, f.%1$s
+    FROM found_%1$s f
+    LEFT JOIN LATERAL (SELECT v.* FROM crm.%3$s v WHERE v.%4$s = f.id OFFSET 0) k ON true
+    WHERE k.%4$s IS NULL OR k.%1$s IS DISTINCT FROM f.%1$s
+    ON CONFLICT (%4$s) DO UPDATE SET %1$s = excluded.%1$s
+), forgotten_%1$s AS (
+    DELETE FROM crm.%3$s k
     WHERE k.ctid = ANY (ARRAY(
         SELECT v.ctid FROM taken_dimensions d
-        CROSS JOIN LATERAL (SELECT w.ctid FROM crm.rollup_values w WHERE w.dimension = d.dimension AND w.id = d.id OFFSET 0) v
-        WHERE CASE d.dimension WHEN 'category' THEN NOT EXISTS (SELECT FROM crm.products p WHERE p.id = d.id)
-              ELSE NOT EXISTS (SELECT FROM crm.customers c WHERE c.id = d.id) END))
-)$$ || coalesce(string_agg(
+        CROSS JOIN LATERAL (SELECT w.ctid FROM crm.%3$s w WHERE w.%4$s = d.id OFFSET 0) v
+        WHERE d.dimension = '%1$s' AND NOT EXISTS (SELECT FROM crm.%2$s o WHERE o.id = d.id)))
+)$$, x.dimension, x.owners, x.known, x.key), '')
+    FROM (VALUES ('category', 'products', 'rollup_categories', 'product_id'), ('region', 'customers', 'rollup_regions', 'customer_id')) x (dimension, owners, known, key)
+    ) || coalesce(string_agg(
             format(E',\n%s AS (\nINSERT INTO %s AS t SELECT m.*, %s FROM (\n%s) m\nON CONFLICT %s DO UPDATE SET %s RETURNING t.ctid)',
                    k.written, k.cells, k.generation, @extschema@.crm_rollup_query(k.grain, k.dimensions, 'move'),
                    CASE WHEN EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = k.cells::regclass AND c.conname = k.name || '_are_one')
@@ -434,17 +442,18 @@ BEGIN
         -- One statement again: the sums, where they have the products and customers that they see for the first time, and
         -- which of the others have moved without being noted.
         EXECUTE format($$WITH filled AS (INSERT INTO %s SELECT m.*, %s FROM (%s) m RETURNING ctid),
-            known AS (INSERT INTO crm.rollup_values
-                SELECT 'category', p.id, p.category FROM crm.products p
-                WHERE %L AND NOT EXISTS (SELECT FROM crm.rollup_values k WHERE k.dimension = 'category' AND k.id = p.id)
-                UNION ALL
-                SELECT 'region', c.id, c.region FROM crm.customers c
-                WHERE %L AND NOT EXISTS (SELECT FROM crm.rollup_values k WHERE k.dimension = 'region' AND k.id = c.id)),
+            known_categories AS (INSERT INTO crm.rollup_categories
+                SELECT p.id, p.category FROM crm.products p
+                WHERE %L AND NOT EXISTS (SELECT FROM crm.rollup_categories k WHERE k.product_id = p.id)),
+            known_regions AS (INSERT INTO crm.rollup_regions
+                SELECT c.id, c.region FROM crm.customers c
+                WHERE %L AND NOT EXISTS (SELECT FROM crm.rollup_regions k WHERE k.customer_id = c.id)),
             moved AS (INSERT INTO crm.dimension_changes
-                SELECT k.dimension, k.id, now() FROM crm.rollup_values k
-                LEFT JOIN crm.products p ON k.dimension = 'category' AND p.id = k.id
-                LEFT JOIN crm.customers c ON k.dimension = 'region' AND c.id = k.id
-                WHERE k.value IS DISTINCT FROM CASE k.dimension WHEN 'category' THEN p.category ELSE c.region END)
+                SELECT 'category', k.product_id, now()
+                FROM crm.rollup_categories k LEFT JOIN crm.products p ON p.id = k.product_id WHERE k.category IS DISTINCT FROM p.category
+                UNION ALL
+                SELECT 'region', k.customer_id, now()
+                FROM crm.rollup_regions k LEFT JOIN crm.customers c ON c.id = k.customer_id WHERE k.region IS DISTINCT FROM c.region)
             SELECT count(*), (min(ctid)::text::point)[0]::bigint FROM filled$$,
             kept.cells, kept.generation + 1, @extschema@.crm_rollup_query(kept.grain, kept.dimensions, 'rebuild'),
             'category' = ANY (kept.dimensions), 'region' = ANY (kept.dimensions)) INTO rows, page;
@@ -629,7 +638,11 @@ DECLARE
 BEGIN
     PERFORM @extschema@.crm_lock_rollups();
     IF what IN ('category', 'region') THEN
-        DELETE FROM crm.rollup_values k WHERE k.dimension = what;
+        IF what = 'category' THEN
+            DELETE FROM crm.rollup_categories;
+        ELSE
+            DELETE FROM crm.rollup_regions;
+        END IF;
         DELETE FROM crm.dimension_changes d WHERE d.dimension = what;
         RETURN;
     END IF;

@@ -62,6 +62,7 @@ typedef struct KnownAnswer
 	int32		nrunning_sub;
 	bool		is_overflowed;
 	CommandId	command;
+	bool		args_are_stable;
 	union
 	{
 		ItemPointerData place;
@@ -150,14 +151,19 @@ known_answer(FunctionCallInfo fcinfo, bool *is_new)
 	KnownAnswer *known = function->fn_extra;
 
 	/* where an index finds the rows, this is asked for each of them */
-	*is_new = known == NULL || known->xmin != snapshot->xmin || known->xmax != snapshot->xmax ||
-		known->nrunning != snapshot->xcnt || known->command != snapshot->curcid ||
-	/* on a standby, all that run are there */
-		known->nrunning_sub != snapshot->subxcnt || known->is_overflowed != snapshot->suboverflowed;
-	for (int i = 0; i < fcinfo->nargs; i++)
-		*is_new |= !get_fn_expr_arg_stable(function, i);
 	if (known == NULL)
-		known = function->fn_extra = MemoryContextAlloc(function->fn_mcxt, sizeof(KnownAnswer));
+	{
+		known = function->fn_extra = MemoryContextAllocZero(function->fn_mcxt, sizeof(KnownAnswer));
+		known->args_are_stable = true;
+		for (int i = 0; i < fcinfo->nargs; i++)
+			known->args_are_stable &= get_fn_expr_arg_stable(function, i);
+		*is_new = true;
+	}
+	else
+		*is_new = !known->args_are_stable || known->xmin != snapshot->xmin || known->xmax != snapshot->xmax ||
+			known->nrunning != snapshot->xcnt || known->command != snapshot->curcid ||
+		/* on a standby, all that run are there */
+			known->nrunning_sub != snapshot->subxcnt || known->is_overflowed != snapshot->suboverflowed;
 	known->xmin = snapshot->xmin;
 	known->xmax = snapshot->xmax;
 	known->nrunning = snapshot->xcnt;

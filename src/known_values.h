@@ -16,22 +16,22 @@
 
 #define CRM_NKNOWN 2
 
-typedef struct CrmKnownValues
+typedef struct CrmKnownKind
 {
-	Relation	rel;			/* crm.rollup_values */
+	Relation	rel;
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *row;
 	AttrNumber	value;
-	/* of each kind */
-	struct
-	{
-		Datum		name;		/* text */
-		bool		has_last;	/* what was looked up last */
-		int64		last_id;
-		int64		last_number;	/* of the text */
-		HTAB	   *news;		/* what they have not had yet, NULL if nothing */
-	}			kinds[CRM_NKNOWN];
+	bool		has_last;		/* what was looked up last */
+	int64		last_id;
+	int64		last_number;	/* of the text */
+	HTAB	   *news;			/* what the sums have not had yet, NULL if nothing */
+} CrmKnownKind;
+
+typedef struct CrmKnownValues
+{
+	CrmKnownKind kinds[CRM_NKNOWN];
 } CrmKnownValues;
 
 /* What a category or region belongs to: a product or customer. Other dimensions are their own. */

@@ -7,7 +7,7 @@
  * the sums that they are in, as it is one transaction.
  *
  * Sums by category and region are made of those by product and customer, of which there are
- * far fewer than changes: as crm.rollup_values knows them, for what has moved since is
+ * far fewer than changes: as crm.rollup_categories and rollup_regions know them, for what has moved since is
  * told of by itself (crm_move_statement()).
  *
  * What is summed up takes as much memory as a hash table may. If that is not enough, what takes most

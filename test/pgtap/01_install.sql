@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(103);
+SELECT plan(104);
 
 CREATE FUNCTION pg_temp.members() RETURNS TABLE (classid oid, objid oid)
 LANGUAGE sql AS $$
@@ -25,8 +25,8 @@ END $$;
 
 -- Tables
 SELECT has_table('crm', name::name, format('there is crm.%s', name))
-FROM unnest('{customers,products,orders,order_lines,order_events,payments,exchange_rates,opportunities,opportunity_lines,opportunity_events,stage_probabilities,activities,workflows,workflow_versions,guards,settings,rollups,line_changes_1,line_changes_2,order_changes_1,order_changes_2,event_changes_1,event_changes_2,dimension_changes,change_tables,buyers_by_month,merge_state,rollup_values,sales_by_day_cells,sales_by_product_month_cells,sales_by_category_month_cells,sales_by_region_month_cells,sales_by_customer_month_cells,orders_by_status_cells,steps_by_day_cells}'::text[]) AS name;
-SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,payments,exchange_rates,opportunities,opportunity_lines,opportunity_events,stage_probabilities,activities,workflows,workflow_versions,guards,settings,rollups,line_changes_1,line_changes_2,order_changes_1,order_changes_2,event_changes_1,event_changes_2,dimension_changes,change_tables,buyers_by_month,merge_state,rollup_values,sales_by_day_cells,sales_by_product_month_cells,sales_by_category_month_cells,sales_by_region_month_cells,sales_by_customer_month_cells,orders_by_status_cells,steps_by_day_cells}'::name[],
+FROM unnest('{customers,products,orders,order_lines,order_events,payments,exchange_rates,opportunities,opportunity_lines,opportunity_events,stage_probabilities,activities,workflows,workflow_versions,guards,settings,rollups,line_changes_1,line_changes_2,order_changes_1,order_changes_2,event_changes_1,event_changes_2,dimension_changes,change_tables,buyers_by_month,merge_state,rollup_categories,rollup_regions,sales_by_day_cells,sales_by_product_month_cells,sales_by_category_month_cells,sales_by_region_month_cells,sales_by_customer_month_cells,orders_by_status_cells,steps_by_day_cells}'::text[]) AS name;
+SELECT tables_are('crm', '{customers,products,orders,order_lines,order_events,payments,exchange_rates,opportunities,opportunity_lines,opportunity_events,stage_probabilities,activities,workflows,workflow_versions,guards,settings,rollups,line_changes_1,line_changes_2,order_changes_1,order_changes_2,event_changes_1,event_changes_2,dimension_changes,change_tables,buyers_by_month,merge_state,rollup_categories,rollup_regions,sales_by_day_cells,sales_by_product_month_cells,sales_by_category_month_cells,sales_by_region_month_cells,sales_by_customer_month_cells,orders_by_status_cells,steps_by_day_cells}'::name[],
     'and there are no other tables');
 SELECT views_are('crm', ('{rollup_status,sales_by_day,sales_by_month,sales_by_product_month,sales_by_category_month,sales_by_region_month,sales_by_customer_month,orders_by_status,steps_by_day,follow_ups_due,neglected_customers,open_orders,order_timers,pipeline,settlements,unsettled_orders}'::text[] || -- the star and the summaries
     '{dim_customer,dim_date,dim_product,dim_salesperson,fact_activities,fact_order_events,fact_payments,fact_sales,workflow_states,customer_value,customer_demand,order_funnel,order_timeline,stage_durations,cohort_retention,kpis,product_affinity}'::text[])::name[], 'these are the views');

@@ -238,7 +238,7 @@ WHERE (d.refclassid, d.refobjid) IN (SELECT 'pg_type'::regclass, oid FROM pg_typ
 SELECT count(*) AS tables FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'r' \gset
 ROLLBACK TO s;
 SELECT is(:strangers, 0, 'CREATE EXTENSION with a hostile search_path depends on nothing there');
-SELECT is(:tables, 35, 'and makes all tables');
+SELECT is(:tables, 36, 'and makes all tables');
 SELECT throws_ok($$DROP EXTENSION crm CASCADE; DROP SCHEMA crm CASCADE; CREATE EXTENSION crm SCHEMA evil$$, '42710', 'type "crm_workflow" already exists',
     'in a schema where our names are taken it is refused');
 DROP SCHEMA evil CASCADE;

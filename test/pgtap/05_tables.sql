@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(199);
+SELECT plan(200);
 
 INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明'), (3, NULL, 'Zoë'), (4, NULL, 'Bob');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -175,7 +175,8 @@ INSERT INTO cases (name, state, statement) VALUES
     ('change_tables_are_listed_once', '23505', $$INSERT INTO crm.change_tables (name) VALUES ('line_changes_1')$$),
     ('merge_state_is_one_row', '23505', $$INSERT INTO crm.merge_state DEFAULT VALUES$$),
     ('merge_state_id_is_true', '23514', $$UPDATE crm.merge_state SET id = false$$),
-    ('rollup_values_are_known_once', '23505', $$INSERT INTO crm.rollup_values VALUES ('region', 1, 'a'), ('region', 1, 'b')$$),
+    ('rollup_categories_are_known_once', '23505', $$INSERT INTO crm.rollup_categories VALUES (1, 'a'), (1, 'b')$$),
+    ('rollup_regions_are_known_once', '23505', $$INSERT INTO crm.rollup_regions VALUES (1, 'a'), (1, 'b')$$),
     ('sales_by_day_are_one', '23505', $$INSERT INTO crm.sales_by_day_cells VALUES ('2024-01-01', 1, 1, 1, 1), ('2024-01-01', 1, 1, 1, 1)$$),
     ('sales_by_product_month_are_one', '23505', $$INSERT INTO crm.sales_by_product_month_cells VALUES (1, '2024-01-01', 1, 1, 1, 1), (1, '2024-01-01', 1, 1, 1, 1)$$),
     ('sales_by_category_month_are_one', '23505', $$INSERT INTO crm.sales_by_category_month_cells VALUES (NULL, '2024-01-01', 1, 1, 1, 1), (NULL, '2024-01-01', 1, 1, 1, 1)$$),

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(157);
+SELECT plan(158);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;

@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my @tables = qw(customers products orders order_lines order_events payments exchange_rates opportunities opportunity_lines opportunity_events stage_probabilities activities workflows workflow_versions guards settings
-	rollups line_changes_1 line_changes_2 order_changes_1 order_changes_2 event_changes_1 event_changes_2 dimension_changes change_tables buyers_by_month merge_state rollup_values sales_by_day_cells sales_by_product_month_cells sales_by_category_month_cells sales_by_region_month_cells sales_by_customer_month_cells orders_by_status_cells steps_by_day_cells);
+	rollups line_changes_1 line_changes_2 order_changes_1 order_changes_2 event_changes_1 event_changes_2 dimension_changes change_tables buyers_by_month merge_state rollup_categories rollup_regions sales_by_day_cells sales_by_product_month_cells sales_by_category_month_cells sales_by_region_month_cells sales_by_customer_month_cells orders_by_status_cells steps_by_day_cells);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
