@@ -25,6 +25,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -159,6 +160,13 @@ read_rollups(Merge *merge)
 	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
 	int			room = 16;
 
+	/* two at once would add everything up twice */
+	if (!CheckRelationLockedByMe(rel, ShareUpdateExclusiveLock, true))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("crm_merge_changes() is a part of crm_merge_rollups()"),
+				 errdetail("There is no lock on table crm.rollups that keeps other merges away."),
+				 errhint("SELECT crm_merge_rollups();")));
 	merge->rollups = palloc(sizeof(CrmRollup) * room);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, row))
 	{
@@ -596,7 +604,8 @@ move(Merge *merge, Oid function)
  * from each change table, how many moves that were, and the first place that was written of each
  * rollup, all by name as bytes compare. A part of crm_merge_rollups(), which holds the locks.
  * Rights: those of the caller on the tables. Errors: 22003 for a sum that becomes too large,
- * 42501 without the rights, 55000 for a table without its index, 25006 in a read-only transaction.
+ * 42501 without the rights, 55000 without the lock or for a table without its index, 25006 in a read-only
+ * transaction.
  */
 Datum
 crm_merge_changes(PG_FUNCTION_ARGS)

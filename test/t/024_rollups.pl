@@ -352,6 +352,8 @@ for my $round (1 .. $rounds)
 note("$compared snapshots were compared");
 cmp_ok($compared, '>', 0, 'snapshots were compared while others wrote');
 cmp_ok(value(q(SELECT nextval('storm.checks'))), '>', $compared, 'also by crm_check_rollups()');
+my (undef, undef, $stderr) = $node->psql('postgres', 'SELECT crm_merge_changes(1, true)');
+like($stderr, qr/crm_merge_changes\(\) is a part of crm_merge_rollups\(\)/, 'no part of a merge runs beside another one');
 
 $node->stop;
 done_testing();
