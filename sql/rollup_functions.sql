@@ -297,9 +297,9 @@ BEGIN
     page := least(kept.known_page, (lowest::text::point)[0]::bigint);
     IF pages - page > kept.sums / 20 + 32 THEN
         SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
-        FROM pg_attribute a WHERE a.attrelid = cells::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'generation';
+        FROM pg_attribute a WHERE a.attrelid = cells::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attname <> 'generation';
         EXECUTE format('WITH gone AS (DELETE FROM %1$s c WHERE c.ctid >= $1 RETURNING %2$s),
-                             came AS (INSERT INTO %1$s (%2$s, generation) SELECT %2$s, $2 FROM gone WHERE %3$s%4$s RETURNING ctid)
+                             came AS (INSERT INTO %1$s (%2$s, generation) OVERRIDING SYSTEM VALUE SELECT %2$s, $2 FROM gone WHERE %3$s%4$s RETURNING ctid)
                         SELECT count(*), (min(ctid)::text::point)[0]::bigint FROM came', cells, columns,
                        CASE kept.grain WHEN 'line' THEN '(lines, quantity, amount) <> (0, 0, 0)' WHEN 'order' THEN '(orders, total) <> (0, 0)' ELSE '(events, dwell) <> (0, 0)' END,
                        -- those of a month lie together

@@ -41,7 +41,9 @@
 #include "storage/predicate.h"
 #include "access/transam.h"
 #include "storage/procarray.h"
+#include "storage/smgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -129,6 +131,8 @@ check_table(Relation rel)
 
 	if (rel->rd_rel->relkind != RELKIND_RELATION)
 		found = "It is not an ordinary table.";
+	else if (desc->constr != NULL && desc->constr->num_check > 0)
+		found = "It has a CHECK constraint.";
 	else if (RelationGetIndexList(rel) != NIL)
 		found = "It has an index.";
 	else if (rel->trigdesc != NULL && (rel->trigdesc->trig_insert_before_row || rel->trigdesc->trig_insert_after_row ||
@@ -564,19 +568,44 @@ crm_changes_init(void)
 }
 
 /*
+ * Open a change table for a merge. No other table: what is done to it goes past SQL, so somebody could
+ * have rows written into a table of his own that its columns do not allow, and crash who reads them.
+ */
+static Relation
+open_for_merge(Oid relid)
+{
+	bool		is_ours = false;
+	Relation	rel;
+
+	for (int i = 0; i < lengthof(kinds); i++)
+		for (int j = 0; j < lengthof(kinds[i]->names); j++)
+			is_ours |= kinds[i]->names[j] != NULL && crm_table_oid(kinds[i]->names[j]) == relid;
+	if (!is_ours)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("table %s is not a change table", crm_name_of_relation(relid))));
+	if (!crm_owns_relation(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+	rel = table_open(relid, RowExclusiveLock);
+	check_table(rel);
+	return rel;
+}
+
+/*
  * crm_first_waiting_page(changes regclass, first bigint) returns bigint
  *
  * The page of a change table from which on something waits, or may come to wait,
  * after this transaction has taken what it saw; first is what it was before. Leaves a mark there or
  * behind it, so that neither VACUUM nor a crash makes the table end before. To be called by a merge
- * only, which is one at a time. Errors: 42501 for who does not own the table.
+ * only, which is one at a time. Errors: 42809 on another table, 42501 for who does not own it, 55000 if it
+ * has what is written past.
  */
 Datum
 crm_first_waiting_page(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
 	BlockNumber first = (BlockNumber) PG_GETARG_INT64(1);
-	Relation	rel = table_open(relid, RowExclusiveLock);
+	Relation	rel = open_for_merge(relid);
 	BlockNumber last;
 	TableScanDesc scan;
 	TupleTableSlot *slot;
@@ -585,8 +614,6 @@ crm_first_waiting_page(PG_FUNCTION_ARGS)
 	ItemPointerData from,
 				to;
 
-	if (!crm_owns_relation(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(rel));
 	last = RelationGetNumberOfBlocks(rel);
 	if (first >= last)
 	{
@@ -645,17 +672,15 @@ crm_is_seen_by_all(PG_FUNCTION_ARGS)
  * Cleans the pages of a change table in which nothing waits, before it is emptied.
  * TRUNCATE takes rows away from everybody, also from who has an older snapshot. There is nobody here who has
  * (crm_is_seen_by_all), but a standby does not always tell: there, what is pruned conflicts with
- * the snapshots that still show it, as with VACUUM. Errors: 42501 for who does not own the table.
+ * the snapshots that still show it, as with VACUUM. Errors: as above.
  */
 Datum
 crm_prune_changes(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
-	Relation	rel = table_open(relid, RowExclusiveLock);
+	Relation	rel = open_for_merge(relid);
 	BlockNumber pages = RelationGetNumberOfBlocks(rel);
 
-	if (!crm_owns_relation(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(rel));
 	for (BlockNumber page = 0; page < pages; page++)
 	{
 		Buffer		buffer = ReadBuffer(rel, page);
@@ -663,7 +688,8 @@ crm_prune_changes(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 		/* or PostgreSQL would not find it worth while */
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		PageSetFull(BufferGetPage(buffer));
+		if (!PageIsNew(BufferGetPage(buffer)))
+			PageSetFull(BufferGetPage(buffer));
 		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 		heap_page_prune_opt(rel, buffer);
 		ReleaseBuffer(buffer);

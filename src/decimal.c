@@ -55,9 +55,12 @@ crm_whole_number(Datum number, int decimals, int64 *whole)
 	return true;
 }
 
-/* As it would lie on disk, without zeros at either end */
-static Numeric
-make_decimal(int64 units, int decimals)
+/*
+ * As it would lie on disk, without zeros at either end. int64_div_fast_to_numeric() is wrong in
+ * 14.0 and other early ones (mended in 2023) where units times up to 1000 is no bigint.
+ */
+Numeric
+crm_make_decimal(int64 units, int decimals)
 {
 	static const uint16 powers[BASE_DECIMALS] = {1, 10, 100, 1000};
 	int			broken = decimals % BASE_DECIMALS;
@@ -109,5 +112,5 @@ crm_decimal(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a number has 0 to %d decimals here, not %d", MAX_DECIMALS, decimals)));
-	PG_RETURN_NUMERIC(make_decimal(PG_GETARG_INT64(0), decimals));
+	PG_RETURN_NUMERIC(crm_make_decimal(PG_GETARG_INT64(0), decimals));
 }

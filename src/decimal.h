@@ -7,10 +7,15 @@
 
 #include "crm.h"
 
+#include "utils/numeric.h"
+
 /*
  * number * 10^decimals, if a numeric has no more decimals than that and the product is
  * below 10^16; else false, also for NaN. Up to 8 decimals.
  */
 extern bool crm_whole_number(Datum number, int decimals, int64 *whole);
+
+/* units / 10^decimals, with so many digits behind the point. Up to 18 decimals. */
+extern Numeric crm_make_decimal(int64 units, int decimals);
 
 #endif							/* CRM_DECIMAL_H */

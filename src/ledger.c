@@ -195,7 +195,7 @@ total_table(CrmTotalsChange *change, Relation rel, Tuplestorestate *table, int s
 	if (table == NULL)
 		return;
 	payment = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
-	pointer = tuplestore_alloc_read_pointer(table, 0);
+	pointer = tuplestore_alloc_read_pointer(table, EXEC_FLAG_REWIND);
 	tuplestore_select_read_pointer(table, pointer);
 	tuplestore_rescan(table);
 	while (tuplestore_gettupleslot(table, true, false, payment))

@@ -573,13 +573,19 @@ move(Merge *merge, Oid function)
 	Datum	   *places;
 	bool	   *nulls;
 	int			n;
+	Oid			role;
+	int			security;
 
 	if (!has_moved())
 		return 0;
+	/* FORCE ROW LEVEL SECURITY must not hide from the owner what moves */
+	GetUserIdAndSecContext(&role, &security);
+	SetUserIdAndSecContext(role, security | SECURITY_NOFORCE_RLS);
 	plan = SPI_prepare(move_statement(function), 0, NULL);
 	if (plan == NULL || SPI_execute_snapshot(plan, NULL, NULL, GetActiveSnapshot(), InvalidSnapshot, false, true, 0) != SPI_OK_SELECT ||
 		SPI_processed != 1)
 		elog(ERROR, "unexpected result of the statement that moves sums");
+	SetUserIdAndSecContext(role, security);
 	result = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
 	written = SPI_getbinval(result, desc, 2, &isnull);

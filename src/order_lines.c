@@ -471,7 +471,7 @@ start_reading(Tuplestorestate *table, Relation rel, int *pointer)
 {
 	if (table == NULL)
 		return NULL;
-	*pointer = tuplestore_alloc_read_pointer(table, 0);
+	*pointer = tuplestore_alloc_read_pointer(table, EXEC_FLAG_REWIND);
 	tuplestore_select_read_pointer(table, *pointer);
 	tuplestore_rescan(table);
 	return MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);

@@ -156,7 +156,7 @@ add_whole(Sums *sums, Sum *sum, int64 whole, int decimals)
 
 	if (pg_add_s64_overflow(sum->whole, whole, &result))
 	{
-		add_numeric(sums, &sum->rest, NumericGetDatum(int64_div_fast_to_numeric(sum->whole, decimals)));
+		add_numeric(sums, &sum->rest, NumericGetDatum(crm_make_decimal(sum->whole, decimals)));
 		result = whole;
 	}
 	sum->whole = result;
@@ -184,7 +184,7 @@ add_product(Sums *sums, Sum *sum, Datum amount, Datum rate)
 static Datum
 value_of(int64 whole, int decimals, Numeric rest)
 {
-	Datum		value = NumericGetDatum(int64_div_fast_to_numeric(whole, decimals));
+	Datum		value = NumericGetDatum(crm_make_decimal(whole, decimals));
 
 	return rest == NULL ? value : DirectFunctionCall2(numeric_add, value, NumericGetDatum(rest));
 }
@@ -264,7 +264,7 @@ add_sale(Sums *sums)
 	if (!pg_add_s64_overflow(customer->revenue, sums->sale.cents, &revenue))
 		customer->revenue = revenue;
 	else
-		add_revenue(sums, sums->sale.id, sums->sale.kind, NumericGetDatum(int64_div_fast_to_numeric(sums->sale.cents, AMOUNT_DECIMALS)));
+		add_revenue(sums, sums->sale.id, sums->sale.kind, NumericGetDatum(crm_make_decimal(sums->sale.cents, AMOUNT_DECIMALS)));
 	customer->first = customer->orders == 0 ? day : Min(customer->first, day);
 	customer->last = customer->orders == 0 ? day : Max(customer->last, day);
 	customer->orders++;

@@ -25,6 +25,7 @@
 
 #include "catalog.h"
 #include "checks.h"
+#include "decimal.h"
 #include "door.h"
 #include "order_lock.h"
 #include "owner.h"
@@ -87,7 +88,7 @@ crm_cents(Datum amount)
 static Datum
 from_cents(int64 cents)
 {
-	return NumericGetDatum(int64_div_fast_to_numeric(cents, 2));
+	return NumericGetDatum(crm_make_decimal(cents, 2));
 }
 
 static char *

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(158);
+SELECT plan(165);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -432,7 +432,7 @@ FROM pg_temp.plan('SELECT * FROM crm.sales_by_product_month WHERE product_id = 1
 SELECT ok(bool_or(line ~ 'Index Cond: .month >= ') AND bool_or(line ~ 'on buyers_by_month') AND bool_or(line ~ 'Filter:.*date_trunc.*>= '),
           'those of a range of months, through a view that is made of them')
 FROM pg_temp.plan('SELECT * FROM crm.sales_by_month WHERE month >= ''2026-01-01''') line;
-SELECT ok(bool_or(line ~ 'Index Cond:.*category = ''tea'''), 'also by category')
+SELECT ok(bool_or(line ~ CASE WHEN current_setting('server_version_num')::int < 150000 THEN 'Filter: ..category = ''tea''' ELSE 'Index Cond:.*category = ''tea''' END), 'also by category')
 FROM pg_temp.plan('SELECT * FROM crm.sales_by_category_month WHERE category = ''tea''') line;
 
 -- The tables of sums are their owner's: what somebody adds to them has its defaults; without its index a merge says so
@@ -442,8 +442,13 @@ ALTER TABLE crm.sales_by_day_cells DROP gone;
 UPDATE crm.orders SET placed_at = '1999-12-15 12:00Z' WHERE id = (SELECT min(order_id) FROM crm.order_lines JOIN crm.orders ON id = order_id WHERE status = 'paid');
 SELECT pg_temp.exact_and_merged('a table of sums has more columns');
 SELECT results_eq('SELECT count(*), count(DISTINCT number), min(noted), bool_and(doubled = 2 * lines) FROM crm.sales_by_day_cells WHERE day < ''2000-01-01'' AND lines <> 0', $$VALUES (1::bigint, 1::bigint, 'NOTED', true)$$, 'which are filled in');
+UPDATE crm.rollups SET sums = -1000000 WHERE name = 'sales_by_day';  -- as if there were a lot of dead rows
+SELECT lives_ok('SELECT crm_keep_place(''sales_by_day'', ''(0,0)'')', 'and move along past what is dead');
+SELECT pg_temp.exact_and_merged('nothing is lost by that');
+SELECT results_eq('SELECT count(*), bool_and(doubled = 2 * lines), bool_and(noted = ''NOTED'') FROM crm.sales_by_day_cells WHERE generation = (SELECT generation FROM crm.rollups WHERE name = ''sales_by_day'') AND day < ''2000-01-01''', $$VALUES (1::bigint, true, true)$$, 'nor in the columns that came');
 UPDATE crm.orders SET placed_at = '1999-11-15 12:00Z' WHERE placed_on < '2000-01-01';
-ALTER TABLE crm.sales_by_category_month_cells DROP CONSTRAINT sales_by_category_month_are_one;
+SELECT CASE WHEN current_setting('server_version_num')::int < 150000 THEN 'DROP INDEX crm.sales_by_category_month_are_one' -- NULLS NOT DISTINCT came with PostgreSQL 15
+            ELSE 'ALTER TABLE crm.sales_by_category_month_cells DROP CONSTRAINT sales_by_category_month_are_one' END \gexec
 SELECT throws_ok('SELECT crm_merge_rollups()', '55000', 'table crm.sales_by_category_month_cells has no complete unique index "sales_by_category_month_are_one" of dimensions and generation, in this order', 'a table of sums has no index');
 CREATE UNIQUE INDEX sales_by_category_month_are_one ON crm.sales_by_category_month_cells (month, category, generation);
 SELECT throws_ok('SELECT crm_merge_rollups()', '55000', NULL, 'or another one');
@@ -463,6 +468,11 @@ END $$;
 SELECT is(pg_temp.said('CREATE INDEX ON crm.line_changes_1 (day)'), 'change table crm.line_changes_1 cannot be written to: It has an index.', 'a change table has an index');
 SELECT is(pg_temp.said('ALTER TABLE crm.line_changes_1 ADD noted text DEFAULT ''x'''), 'change table crm.line_changes_1 cannot be written to: Column "noted" is NOT NULL or has a default.', 'or a column that wants to be filled');
 SELECT is(pg_temp.said('CREATE TRIGGER t AFTER INSERT ON crm.line_changes_1 EXECUTE FUNCTION suppress_redundant_updates_trigger()'), 'change table crm.line_changes_1 cannot be written to: It has a trigger on INSERT.', 'or a trigger');
+SELECT is(pg_temp.said('ALTER TABLE crm.line_changes_1 ADD CHECK (lines <> 7)'), 'change table crm.line_changes_1 cannot be written to: It has a CHECK constraint.', 'or a constraint');
+CREATE TABLE pg_temp.forged (day date NOT NULL, note text NOT NULL);
+INSERT INTO pg_temp.forged VALUES (now(), 'x');
+SELECT throws_like('SELECT crm_first_waiting_page(''pg_temp.forged'', 0)', '% is not a change table', 'what a merge does to change tables, it does to no other');
+SELECT throws_like('SELECT crm_prune_changes(''pg_temp.forged'')', '% is not a change table', 'nor clean it');
 SELECT is(pg_temp.said('CREATE TRIGGER t BEFORE DELETE ON crm.line_changes_1 FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()'), NULL, 'one that keeps merged changes is let in,');
 SELECT throws_ok('SELECT crm_merge_rollups()', '55000', 'change table crm.line_changes_1 has a BEFORE DELETE trigger', 'and refused by the merge');
 DROP TRIGGER t ON crm.line_changes_1;
