@@ -230,6 +230,8 @@ BEGIN
             DETAIL  = 'Its snapshot may be older than what others have merged.',
             HINT    = 'BEGIN ISOLATION LEVEL READ COMMITTED.';
     END IF;
+    -- before the rollups, as whoever truncates one of these does
+    LOCK TABLE crm.settings, crm.workflows, crm.products, crm.customers, crm.orders, crm.order_lines, crm.order_events IN ACCESS SHARE MODE;
     LOCK TABLE crm.rollups IN SHARE UPDATE EXCLUSIVE MODE;
 END
 $crm_lock_rollups$;
@@ -370,10 +372,7 @@ DECLARE
     result record;
     merged bigint;
 BEGIN
-    -- before the rollups, as whoever truncates one of these does
-    IF at_most IS NULL THEN
-        LOCK TABLE crm.settings, crm.workflows, crm.products, crm.customers, crm.orders, crm.order_lines, crm.order_events IN ACCESS SHARE MODE;
-    ELSE
+    IF at_most IS NOT NULL THEN
         BEGIN
             LOCK TABLE crm.settings, crm.workflows, crm.products, crm.customers, crm.orders, crm.order_lines, crm.order_events IN ACCESS SHARE MODE NOWAIT;
         EXCEPTION WHEN lock_not_available THEN
@@ -417,6 +416,7 @@ CREATE FUNCTION @extschema@.crm_show_progress(what text) RETURNS void
 -- How far it is, who calls it is told by notices, and others by pg_stat_activity.
 CREATE FUNCTION @extschema@.crm_rebuild_rollups(rollup text DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    SET row_security = off -- sums without the rows that a policy hides would be wrong: rather an error
 AS $crm_rebuild_rollups$
 #variable_conflict use_variable
 DECLARE
@@ -605,7 +605,7 @@ END
 $crm_drop_rollup$;
 
 CREATE FUNCTION @extschema@.crm_check_rollups() RETURNS TABLE (rollup text, found_in text, figures jsonb)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $crm_check_rollups$
 DECLARE
     kept record;

@@ -45,6 +45,8 @@ is_about(Relation list, TupleTableSlot *row, Relation rel)
 	bool		isnull;
 	Datum		value;
 
+	if (!RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
+		return false;
 	value = get(list, row, "written_by", XID8OID, &isnull);
 	if (isnull || !TransactionIdEquals(XidFromFullTransactionId(DatumGetFullTransactionId(value)),
 									   DatumGetTransactionId(slot_getsysattr(row, MinTransactionIdAttributeNumber, &isnull))))

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(165);
+SELECT plan(170);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -478,6 +478,23 @@ SELECT throws_ok('SELECT crm_merge_rollups()', '55000', 'change table crm.line_c
 DROP TRIGGER t ON crm.line_changes_1;
 SELECT pg_temp.exact_and_merged('nothing of that was added');
 SELECT throws_ok('SET LOCAL transaction_read_only = on; SELECT crm_merge_changes(1, true)', '25006', 'cannot execute crm_merge_changes() in a read-only transaction', 'nothing is merged where nothing may be written');
+
+-- Policies that hold for the owner, too: they hide nothing from a merge, and what recomputes everything says so
+SAVEPOINT forced;
+CREATE ROLE crm_test_boss;
+ALTER SCHEMA crm OWNER TO crm_test_boss;
+SELECT format('ALTER TABLE %s OWNER TO crm_test_boss', oid::regclass) FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind IN ('r', 'v') \gexec
+ALTER TABLE crm.orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY nobody ON crm.orders USING (false);
+UPDATE crm.customers SET region = 'Far';
+SET ROLE crm_test_boss;
+SELECT is_empty('SELECT FROM crm.orders', 'all orders are hidden from their owner');
+SELECT isnt(crm_merge_rollups(), 0::bigint, 'who merges');
+SELECT throws_ok('SELECT crm_rebuild_rollups()', '42501', 'query would be affected by row-level security policy for table "orders"', 'no sums are made of what is not hidden');
+SELECT throws_ok('SELECT * FROM crm_check_rollups()', '42501', 'query would be affected by row-level security policy for table "orders"', 'nor compared with it');
+RESET ROLE;
+SELECT pg_temp.exact('all has moved');
+ROLLBACK TO forced;
 
 -- However many lines there are, a view is not so costly to the planner that it would be compiled, which takes longer than the view
 SET enable_seqscan = on;
