@@ -24,6 +24,10 @@
 #include "known_values.h"
 #include "lookup.h"
 
+#define INSERT_INTO(table, key, value) \
+	"INSERT INTO " CRM_SCHEMA "." table " (" key ", " value ")" \
+	" SELECT x.id, x.value FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS x (id, value) ON CONFLICT DO NOTHING"
+
 static const struct
 {
 	CrmDimension dimension;
@@ -33,12 +37,8 @@ static const struct
 	const char *known;			/* and the one that says what the sums have */
 	const char *insert;			/* into that: ids, values */
 }			kinds[CRM_NKNOWN] = {
-	{CRM_CATEGORY, CRM_PRODUCT, "category", "products", "rollup_categories",
-		"INSERT INTO " CRM_SCHEMA ".rollup_categories (product_id, category)"
-	" SELECT x.id, x.value FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS x (id, value) ON CONFLICT DO NOTHING"},
-	{CRM_REGION, CRM_CUSTOMER, "region", "customers", "rollup_regions",
-		"INSERT INTO " CRM_SCHEMA ".rollup_regions (customer_id, region)"
-	" SELECT x.id, x.value FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS x (id, value) ON CONFLICT DO NOTHING"}
+	{CRM_CATEGORY, CRM_PRODUCT, "category", "products", "rollup_categories", INSERT_INTO("rollup_categories", "product_id", "category")},
+	{CRM_REGION, CRM_CUSTOMER, "region", "customers", "rollup_regions", INSERT_INTO("rollup_regions", "customer_id", "region")}
 };
 
 typedef struct NewValue

@@ -330,9 +330,6 @@ crm_sums_end(CrmSums *sums)
 	if (sums->entries != NULL)
 		pfree(sums->entries);
 	sums->memory->used -= sums->used;
-	sums->table = NULL;
-	sums->sort = NULL;
-	sums->entries = NULL;
 }
 
 int
