@@ -39,9 +39,11 @@
 #include "capture.h"
 #include "catalog.h"
 #include "changes.h"
+#include "decimal.h"
 #include "door.h"
 #include "lookup.h"
 #include "order_lines.h"
+#include "placement.h"
 #include "settings.h"
 #include "trigger.h"
 #include "workflow_cache.h"
@@ -50,6 +52,13 @@ PG_FUNCTION_INFO_V1(crm_capture_order);
 PG_FUNCTION_INFO_V1(crm_capture_line);
 PG_FUNCTION_INFO_V1(crm_capture_event);
 PG_FUNCTION_INFO_V1(crm_capture_dimension);
+
+#define AMOUNT_DECIMALS		2
+#define QUANTITY_DECIMALS	3
+
+/* What most rates have at most; with others, and large amounts, it takes longer */
+#define RATE_DECIMALS		8
+#define RATE_UNIT			INT64CONST(100000000)
 
 /* The columns that the figures are made of; numbers hold as long as relid is set */
 typedef struct Source
@@ -155,12 +164,19 @@ check_source(Source *source, Relation rel)
 	source->relid = RelationGetRelid(rel);
 }
 
+/* number * 10^decimals, rounded */
 static int64
-times(Datum number, int factor)
+whole_number(Datum number, int decimals)
 {
-	Datum		product = DirectFunctionCall2(numeric_mul, number, NumericGetDatum(int64_to_numeric(factor)));
+	int64		whole;
+	int64		factor = 1;
 
-	return DatumGetInt64(DirectFunctionCall1(numeric_int8, product));
+	if (crm_whole_number(number, decimals, &whole))
+		return whole;
+	for (int i = 0; i < decimals; i++)
+		factor *= 10;
+	number = DirectFunctionCall2(numeric_mul, number, NumericGetDatum(int64_to_numeric(factor)));
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, number));
 }
 
 static text *
@@ -242,7 +258,7 @@ read_order(Relation rel, TupleTableSlot *row, CapturedOrder *order, const Captur
 	order->rate = DatumGetNumeric(get_value(&orders, rel, row, ORDER_RATE));
 	order->exact_total = get_value(&orders, rel, row, ORDER_TOTAL);
 	order->total = old != NULL && datum_image_eq(order->exact_total, old->exact_total, false, -1) ?
-		old->total : times(order->exact_total, 100);
+		old->total : whole_number(order->exact_total, AMOUNT_DECIMALS);
 	order->booked = old != NULL && crm_same_text(order->workflow, old->workflow) && crm_same_text(order->status, old->status) ?
 		old->booked : is_booked(order->workflow, order->status);
 }
@@ -281,8 +297,14 @@ snapshot_before(CommandId command)
 static int64
 reporting_cents(Datum amount, Numeric rate)
 {
+	int64		cents;
+	int64		factor;
+
+	if (crm_whole_number(amount, AMOUNT_DECIMALS, &cents) && crm_whole_number(NumericGetDatum(rate), RATE_DECIMALS, &factor) &&
+		!pg_mul_s64_overflow(cents, factor, &cents) && cents >= 0 && !pg_add_s64_overflow(cents, RATE_UNIT / 2, &cents))
+		return cents / RATE_UNIT;
 	amount = DirectFunctionCall2(numeric_mul, amount, NumericGetDatum(rate));
-	return times(DirectFunctionCall2(numeric_round, amount, Int32GetDatum(2)), 100);
+	return whole_number(DirectFunctionCall2(numeric_round, amount, Int32GetDatum(AMOUNT_DECIMALS)), AMOUNT_DECIMALS);
 }
 
 static void
@@ -295,7 +317,7 @@ change_of_line(const CapturedOrder *order, Relation rel, TupleTableSlot *line, i
 	change->currency = order->currency;
 	change->workflow = order->workflow;
 	change->lines = sign;
-	change->quantity = sign * times(get_value(&lines, rel, line, LINE_QUANTITY), 1000);
+	change->quantity = sign * whole_number(get_value(&lines, rel, line, LINE_QUANTITY), QUANTITY_DECIMALS);
 	change->amount = sign * reporting_cents(get_value(&lines, rel, line, LINE_AMOUNT), order->rate);
 }
 
@@ -385,6 +407,24 @@ get_rows(TriggerData *trigger, TupleTableSlot **old, TupleTableSlot **new)
 		TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? trigger->tg_trigslot : trigger->tg_newslot;
 }
 
+/* So that nobody looks for the order of each line that is placed: mostly it begins with a status in which nothing is sold. */
+static void
+note_placed(bool is_new, bool is_booked)
+{
+	if (crm_placement == NULL)
+		return;
+	if (is_booked)
+		crm_placement->may_be_booked = true;
+	else if (is_new && crm_placement_here() != NULL)
+		crm_placement->is_captured = true;
+}
+
+static bool
+is_placed_unsold(int64 order_id)
+{
+	return crm_placement != NULL && crm_placement->is_captured && !crm_placement->may_be_booked && crm_placement_of(order_id);
+}
+
 /* What a change of an order does to the figures; and its event, if that is not told of elsewhere */
 static void
 capture_order(TriggerData *trigger, const EventChange *event)
@@ -401,6 +441,7 @@ capture_order(TriggerData *trigger, const EventChange *event)
 		read_order(rel, old_row, &old, NULL);
 	if (new_row != NULL)
 		read_order(rel, new_row, &new, old_row == NULL ? NULL : &old);
+	note_placed(old_row == NULL, new.booked);
 
 	if (old_row != NULL && new_row != NULL && same_group_of_orders(&old, &new))
 	{
@@ -571,6 +612,8 @@ crm_capture_line(PG_FUNCTION_ARGS)
 	check_source(&lines, rel);
 	get_rows(trigger, &rows[0], &rows[1]);
 	if (rows[0] != NULL && rows[1] != NULL && same_lines(rel, rows[0], rows[1]))
+		PG_RETURN_POINTER(NULL);
+	if (rows[0] == NULL && is_placed_unsold(DatumGetInt64(get_value(&lines, rel, rows[1], LINE_ORDER))))
 		PG_RETURN_POINTER(NULL);
 	for (int i = 0; i < 2; i++)
 	{

@@ -28,6 +28,8 @@ typedef struct CrmPlacement
 	const CrmPlacedLine *lines;
 
 	int64		order_id;		/* 0 until the order is there */
+	bool		is_captured;	/* the figures know that it began with a status that is not "booked" */
+	bool		may_be_booked;	/* a trigger has booked it meanwhile, or another one */
 	bool		has_other_lines;	/* maybe: a trigger has inserted lines meanwhile */
 	int64		total;			/* what it was written with */
 	int64		reporting_total;
