@@ -37,10 +37,12 @@ $crm_refuse_unseen_rollup$;
 -- reader finds them, by an index or without, past what is dead and stays only because somebody holds an old snapshot.
 CREATE FUNCTION @extschema@.crm_kept_from(rollup text, cells regclass) RETURNS tid
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION @extschema@.crm_kept(rollup text) RETURNS text
+-- by_key: to be looked up one by one. By the index that begins with their dimensions, not by that of all sums of a day or month,
+-- whatever the planner thinks of these: + 0
+CREATE FUNCTION @extschema@.crm_kept(rollup text, by_key boolean DEFAULT false) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%2$L, %1$L) AND k.generation = (SELECT coalesce(max(r.generation), @extschema@.crm_refuse_unseen_rollup(%2$L)) FROM crm.rollups r WHERE r.name = %2$L))',
-              format('crm.%I', rollup || '_cells'), rollup);
+RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%2$L, %1$L) AND k.generation%3$s = (SELECT coalesce(max(r.generation), @extschema@.crm_refuse_unseen_rollup(%2$L)) FROM crm.rollups r WHERE r.name = %2$L))',
+              format('crm.%I', rollup || '_cells'), rollup, CASE WHEN by_key THEN ' + 0' END);
 
 -- The planner evaluates it, too, and so knows how much of the lines or orders the part of a view is about that has moved.
 CREATE FUNCTION @extschema@.crm_limit_of_moved() RETURNS bigint
@@ -51,7 +53,7 @@ CREATE FUNCTION @extschema@.crm_limit_of_moved() RETURNS bigint
 --   view     the view: kept sums, what waits, and what is on the move to another category or region
 --   move     what a merge adds to the kept sums because products or customers have moved; NULL if that moves none of these
 --   rebuild  kept sums made from scratch, so that they and what waits add up to the tables
-CREATE FUNCTION @extschema@.crm_rollup_query(grain text, dimensions text[], part text, cells text DEFAULT NULL) RETURNS text
+CREATE FUNCTION @extschema@.crm_rollup_query(grain text, dimensions text[], part text, rollup text DEFAULT NULL) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $crm_rollup_query$
 #variable_conflict use_variable
@@ -74,7 +76,7 @@ DECLARE
     facts    text;      -- one row for each line, order or event
     measures text[];
     shown    text;      -- the measures as people read them
-    shown_fast text;    -- the same, of kept sums
+    shown_fast text;    -- the same, of sums: %s for each
     changes  text;
     marks    text := 'crm.dimension_changes';
     names    text := '';
@@ -83,9 +85,15 @@ DECLARE
     waits    text := '';
     waiting  text := '';
     moved    text := '';
+    of_waiting text := '';
+    matches  text;
     sums     text;
     signed   text;
     added    text;
+    total    constant text := '@extschema@.crm_sum(s.%I)';
+    -- Products and customers are many, and little of them waits: the others' sums are shown as they are kept. (That looks at
+    -- what waits twice, and for columns that may be empty the planner could not.)
+    are_many constant boolean := dimensions && '{product,customer}' AND dimensions <@ '{day,month,product,customer,currency,workflow,status}';
     current_joins text := '';
     known_joins   text := '';
     arms     text[];
@@ -101,7 +109,7 @@ BEGIN
               WHERE 'booked' = ANY (x.classes)) b ON b.workflow = o.workflow AND b.status = o.status$$;
         measures := '{lines,quantity,amount}';
         shown := 'sum(s.lines)::bigint AS lines, (sum(s.quantity) * 0.001)::numeric(20,3) AS quantity, (sum(s.amount) * 0.01)::numeric(20,2) AS amount';
-        shown_fast := '@extschema@.crm_sum(s.lines) AS lines, @extschema@.crm_decimal(@extschema@.crm_sum(s.quantity), 3)::numeric(20,3) AS quantity, @extschema@.crm_decimal(@extschema@.crm_sum(s.amount), 2)::numeric(20,2) AS amount';
+        shown_fast := '%s AS lines, @extschema@.crm_decimal(%s, 3)::numeric(20,3) AS quantity, @extschema@.crm_decimal(%s, 2)::numeric(20,2) AS amount';
         changes := @extschema@.crm_waiting(grain);
     ELSIF grain = 'order' THEN
         facts := $$SELECT o.placed_on AS day, o.customer_id, o.owner, o.currency, o.workflow, o.status, 1 AS orders,
@@ -109,7 +117,7 @@ BEGIN
         FROM crm.orders o$$;
         measures := '{orders,total}';
         shown := 'sum(s.orders)::bigint AS orders, (sum(s.total) * 0.01)::numeric(20,2) AS total';
-        shown_fast := '@extschema@.crm_sum(s.orders) AS orders, @extschema@.crm_decimal(@extschema@.crm_sum(s.total), 2)::numeric(20,2) AS total';
+        shown_fast := '%s AS orders, @extschema@.crm_decimal(%s, 2)::numeric(20,2) AS total';
         changes := @extschema@.crm_waiting(grain);
     ELSIF grain IS DISTINCT FROM 'event' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('grain "%s" does not exist', grain),
@@ -120,7 +128,7 @@ BEGIN
         FROM crm.order_events e CROSS JOIN crm.settings g$$;
         measures := '{events,dwell}';
         shown := 'sum(s.events)::bigint AS events, (sum(s.dwell) * 0.000001)::numeric(20,6) AS dwell_seconds';
-        shown_fast := '@extschema@.crm_sum(s.events) AS events, @extschema@.crm_decimal(@extschema@.crm_sum(s.dwell), 6)::numeric(20,6) AS dwell_seconds';
+        shown_fast := '%s AS events, @extschema@.crm_decimal(%s, 6)::numeric(20,6) AS dwell_seconds';
         -- a step is mostly told of together with its order
         changes := format('(SELECT day, event, from_status, to_status, events, dwell FROM %s e UNION ALL SELECT stepped_on, event, left_status, status, orders, dwell FROM %s o WHERE event IS NOT NULL)',
                           @extschema@.crm_waiting('event'), @extschema@.crm_waiting('order'));
@@ -157,6 +165,8 @@ BEGIN
                 WHEN 'category' THEN 'CASE WHEN s.new_product IS NULL THEN s.category ELSE (SELECT p.category FROM crm.products p WHERE p.id = s.new_product) END AS category, '
                 WHEN 'region'   THEN 'CASE WHEN s.new_customer IS NULL THEN s.region ELSE (SELECT c.region FROM crm.customers c WHERE c.id = s.new_customer) END AS region, '
                 ELSE format('s.%s, ', name) END;
+            of_waiting := of_waiting || format('w.%s, ', name);
+            matches := concat_ws(' AND ', matches, format('s.%1$s = w.%1$s', name));
             moved   := moved   || format('%s AS %s, ', CASE WHEN was = now THEN now ELSE format('CASE v.sign WHEN 1 THEN %s ELSE %s END', now, was) END, name);
         END;
     END LOOP;
@@ -182,6 +192,20 @@ BEGIN
                       concat_ws(', ', 's.' || in_time, rtrim(names, ', ')));
     END IF;
 
+    IF part = 'view' AND are_many THEN
+        RETURN format($$SELECT %1$s%2$s FROM %3$s s
+WHERE s.%4$I <> 0 AND NOT EXISTS (SELECT FROM (SELECT DISTINCT %5$s FROM %6$s s) w WHERE %7$s)
+UNION ALL
+SELECT %1$s%2$s FROM (
+    SELECT %8$s%9$s
+    FROM (SELECT %5$s, %10$s FROM %6$s s GROUP BY %11$s) w
+    LEFT JOIN %12$s s ON %7$s) s
+WHERE s.%4$I <> 0$$,
+            names, format(shown_fast, VARIADIC ARRAY(SELECT format('s.%I', m) FROM unnest(measures) m)), @extschema@.crm_kept(rollup), measures[1],
+            rtrim(known, ', '), changes, matches, of_waiting,
+            (SELECT string_agg(format('w.%1$I + coalesce(s.%1$I, 0) AS %1$I', m), ', ') FROM unnest(measures) m), sums,
+            (SELECT string_agg(n::text, ', ') FROM generate_series(1, cardinality(dimensions)) n), @extschema@.crm_kept(rollup, true));
+    END IF;
     IF part = 'view' AND (by_category OR by_region) THEN
         -- Summed up before the few that the kept sums have not seen are looked up: to the planner that is dear.
         arms := ARRAY[format(E'    SELECT %s%s\n    FROM (SELECT %s%s\n        FROM %s s%s\n        GROUP BY %s) s',
@@ -206,8 +230,9 @@ BEGIN
         RETURN format(E'SELECT %s%s FROM (\n%s) s\nGROUP BY %s\nHAVING %s', names, sums, array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '),
                       (SELECT string_agg(format('@extschema@.crm_sum(s.%s) <> 0', m), ' OR ') FROM unnest(measures) m));
     END IF;
-    RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s FROM %s s\nUNION ALL\n%s) s\nGROUP BY %s\nHAVING @extschema@.crm_sum(s.%I) <> 0',
-                  names, shown_fast, names, added, cells, array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '), measures[1]);
+    RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s FROM %s s\nUNION ALL\n%s) s\nGROUP BY %s\nHAVING %s <> 0',
+                  names, format(shown_fast, VARIADIC ARRAY(SELECT format(total, m) FROM unnest(measures) m)), names, added, @extschema@.crm_kept(rollup),
+                  array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '), format(total, measures[1]));
 END
 $crm_rollup_query$;
 
@@ -543,7 +568,7 @@ BEGIN
         EXECUTE format('CREATE INDEX %I ON %s (generation, %I)', name || '_by_time', cells, in_time);
         EXECUTE format('COMMENT ON INDEX crm.%I IS %L', name || '_by_time', 'Finds the sums of a ' || in_time);
     END IF;
-    EXECUTE format('CREATE VIEW crm.%I AS %s', name, @extschema@.crm_rollup_query(grain, dimensions, 'view', @extschema@.crm_kept(name)));
+    EXECUTE format('CREATE VIEW crm.%I AS %s', name, @extschema@.crm_rollup_query(grain, dimensions, 'view', name));
 
     EXECUTE format('COMMENT ON TABLE %s IS %L', cells, format('Kept sums of the view %s; what has changed since is not in them', name));
     EXECUTE format('COMMENT ON VIEW crm.%I IS %L', name,
@@ -692,7 +717,7 @@ COMMENT ON FUNCTION @extschema@.crm_merge_changes(bigint, boolean) IS 'Moves wha
 COMMENT ON FUNCTION @extschema@.crm_refuse_unseen_rollup(text) IS 'Error: a rollup is newer than the snapshot that asks for it';
 COMMENT ON FUNCTION @extschema@.crm_kept_from(text, regclass) IS 'The place in the table of a rollup before which there are no sums';
 COMMENT ON FUNCTION @extschema@.crm_limit_of_moved() IS '0 if no product or customer is on the move to another category or region, else NULL, for no limit';
-COMMENT ON FUNCTION @extschema@.crm_kept(text) IS 'The kept sums of a rollup, as an SQL expression';
+COMMENT ON FUNCTION @extschema@.crm_kept(text, boolean) IS 'The kept sums of a rollup, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_keep_place(text, tid) IS 'Says where the kept sums of a rollup lie; moves them past what is dead, if that is a lot';
 COMMENT ON FUNCTION @extschema@.crm_waits_from(regclass) IS 'The place in a change table before which nothing waits';
 COMMENT ON FUNCTION @extschema@.crm_current_xact_id() IS 'The transaction that rows which are written now have as xmin, also in a subtransaction';

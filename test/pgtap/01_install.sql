@@ -64,7 +64,7 @@ SELECT set_eq($$
           'crm_customer_timeline(bigint)',
           'crm_keep_opportunity()', 'crm_total_opportunity_lines()', 'crm_win_opportunity()',
           'crm_create_rollup(text,text,text[])', 'crm_drop_rollup(text)', 'crm_merge_rollups(bigint,bigint)', 'crm_move_statement()', 'crm_merge_changes(bigint,boolean)', 'crm_refuse_unseen_rollup(text)', 'crm_waiting_from(text)', 'crm_waiting(text)', 'crm_first_waiting_page(regclass,bigint)', 'crm_is_seen_by_all(xid8)', 'crm_prune_changes(regclass)', 'crm_waits_from(regclass)', 'crm_current_xact_id()', 'crm_empty_changes()', 'crm_check_rollups()', 'crm_rebuild_rollups(text)', 'crm_show_progress(text)',
-          'crm_rollup_query(text,text[],text,text)', 'crm_rollup_keys(text[])', 'crm_sum(bigint)', 'crm_decimal(bigint,integer)', 'crm_kept_from(text,regclass)', 'crm_limit_of_moved()', 'crm_kept(text)', 'crm_keep_place(text,tid)', 'crm_lock_rollups()', 'crm_empty_rollups(text)', 'crm_clear_rollups()', 'crm_forget_pages()',
+          'crm_rollup_query(text,text[],text,text)', 'crm_rollup_keys(text[])', 'crm_sum(bigint)', 'crm_decimal(bigint,integer)', 'crm_kept_from(text,regclass)', 'crm_limit_of_moved()', 'crm_kept(text,boolean)', 'crm_keep_place(text,tid)', 'crm_lock_rollups()', 'crm_empty_rollups(text)', 'crm_clear_rollups()', 'crm_forget_pages()',
           'crm_capture_order()', 'crm_capture_line()', 'crm_capture_event()', 'crm_capture_dimension()', 'crm_capture_booked()', 'crm_capture_time_zone()',
           'crm_advance(regclass,bigint,text,text,text,integer)', 'crm_advance(regclass,uuid,text,text,text,integer)',
           'crm_advance(regclass,text,text,text,text,integer)', 'crm_available_events(regclass,bigint)',
