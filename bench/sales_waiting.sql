@@ -1,3 +1,3 @@
--- 2,500 orders of three lines are booked: 10,000 changes wait, and as many events.
+-- 2,000 orders of three lines are booked: of each the lines, the order and the step wait, 10,000 changes.
 SELECT crm_merge_rollups();
-UPDATE crm.orders SET status = 'paid' WHERE id IN (SELECT id FROM crm.orders WHERE status = 'draft' ORDER BY id LIMIT 2500);
+UPDATE crm.orders SET status = 'paid' WHERE id IN (SELECT id FROM crm.orders WHERE status = 'draft' ORDER BY id LIMIT 2000);

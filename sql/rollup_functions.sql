@@ -86,6 +86,8 @@ DECLARE
     waiting  text := '';
     moved    text := '';
     of_waiting text := '';
+    by_customer text[];
+    regions  text := '';
     matches  text;
     sums     text;
     signed   text;
@@ -98,6 +100,7 @@ DECLARE
     known_joins   text := '';
     arms     text[];
     dimension text;
+    key      text;
 BEGIN
     IF grain = 'line' THEN
         facts := $$SELECT o.placed_on AS day, l.product_id, o.customer_id, o.owner, o.currency, o.workflow, 1 AS lines,
@@ -165,6 +168,11 @@ BEGIN
                 WHEN 'category' THEN 'CASE WHEN s.new_product IS NULL THEN s.category ELSE (SELECT p.category FROM crm.products p WHERE p.id = s.new_product) END AS category, '
                 WHEN 'region'   THEN 'CASE WHEN s.new_customer IS NULL THEN s.region ELSE (SELECT c.region FROM crm.customers c WHERE c.id = s.new_customer) END AS region, '
                 ELSE format('s.%s, ', name) END;
+            regions := regions || CASE dimension
+                WHEN 'region' THEN 'CASE WHEN kc.customer_id IS NULL THEN (SELECT c.region FROM crm.customers c WHERE c.id = s.customer_id) ELSE kc.region END AS region, '
+                ELSE format('%s AS %s, ', now, name) END;
+            key := CASE dimension WHEN 'region' THEN 's.customer_id' WHEN 'month' THEN 's.day' ELSE 's.' || name END;
+            by_customer := CASE WHEN key = ANY (by_customer) THEN by_customer ELSE by_customer || key END;
             of_waiting := of_waiting || format('w.%s, ', name);
             matches := concat_ws(' AND ', matches, format('s.%1$s = w.%1$s', name));
             moved   := moved   || format('%s AS %s, ', CASE WHEN was = now THEN now ELSE format('CASE v.sign WHEN 1 THEN %s ELSE %s END', now, was) END, name);
@@ -206,7 +214,10 @@ WHERE s.%4$I <> 0$$,
             (SELECT string_agg(format('w.%1$I + coalesce(s.%1$I, 0) AS %1$I', m), ', ') FROM unnest(measures) m), sums,
             (SELECT string_agg(n::text, ', ') FROM generate_series(1, cardinality(dimensions)) n), @extschema@.crm_kept(rollup, true));
     END IF;
-    IF part = 'view' AND (by_category OR by_region) THEN
+    IF part = 'view' AND by_region AND NOT dimensions && '{category,product}' THEN
+        -- A customer's lines are of one region: looked up once for what waits of him.
+        arms := ARRAY[format(E'    SELECT %s%s\n    FROM (SELECT %s, %s FROM %s s GROUP BY %3$s) s%6$s', regions, added, array_to_string(by_customer, ', '), sums, changes, known_customers)];
+    ELSIF part = 'view' AND (by_category OR by_region) THEN
         -- Summed up before the few that the kept sums have not seen are looked up: to the planner that is dear.
         arms := ARRAY[format(E'    SELECT %s%s\n    FROM (SELECT %s%s\n        FROM %s s%s\n        GROUP BY %s) s',
             waiting, added, waits, sums, changes, CASE WHEN by_category THEN known_products ELSE '' END || CASE WHEN by_region THEN known_customers ELSE '' END,
