@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(179);
+SELECT plan(181);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -87,6 +87,12 @@ INSERT INTO crm.orders (id, customer_id, currency, exchange_rate) VALUES (7, 3, 
 INSERT INTO crm.order_lines (order_id, product_id, quantity, unit_price) VALUES (7, 1, 3, 1.23), (7, 2, 1, 9999999999.99), (8, 1, 1, 1.01), (8, 3, 1, 9999999999.99), (8, 4, 0.001, 4999);
 SELECT crm_force_order(n, 'paid', 'test') FROM generate_series(7, 8) n;
 SELECT pg_temp.exact_and_merged('half cents, rates with many decimals, large amounts');
+INSERT INTO crm.customers (id, name, region) VALUES (5, 'Ed', 'East');
+INSERT INTO crm.products (id, sku, name, category, price) VALUES (5, 'ICE', 'Ice', 'cold', 3);
+INSERT INTO crm.orders (id, customer_id, placed_at) VALUES (9, 5, '2026-02-03'), (10, 5, '2026-02-04');
+INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (9, 5, 1), (9, 1, 2), (10, 5, 3);
+SELECT crm_force_order(n, 'paid', 'test') FROM generate_series(9, 10) n;
+SELECT pg_temp.exact_and_merged('a customer and a product that the sums have not seen yet');
 -- Orders that are sold as soon as they are placed, or before their lines are
 INSERT INTO crm.workflows (name, definition) VALUES ('till', E'[*] --> paid\n    paid --> out : leave\n    out --> [*]\n    class paid editable\n    class paid,out booked');
 ALTER TABLE crm.orders ALTER id RESTART WITH 700;
