@@ -411,10 +411,8 @@ get_rows(TriggerData *trigger, TupleTableSlot **old, TupleTableSlot **new)
 static void
 note_placed(bool is_new, bool is_booked)
 {
-	if (crm_placement == NULL)
-		return;
 	if (is_booked)
-		crm_placement->may_be_booked = true;
+		crm_placements_may_be_booked();
 	else if (is_new && crm_placement_here() != NULL)
 		crm_placement->is_captured = true;
 }

@@ -98,6 +98,13 @@ crm_placement_of(int64 order_id)
 	return is_our_command() && crm_placement->order_id == order_id && !crm_placement->counted;
 }
 
+void
+crm_placements_may_be_booked(void)
+{
+	for (CrmPlacement *placement = crm_placement; placement != NULL; placement = placement->outer)
+		placement->may_be_booked = true;
+}
+
 /* Of what makes two requests the same */
 static int64
 hash_request(const NullableDatum *args)
@@ -275,6 +282,7 @@ place(const NullableDatum *args, CrmPlacement *placement, const CrmLineRequest *
 
 	PG_TRY();
 	{
+		placement->outer = outer;
 		crm_placement = placement;
 		SPI_connect();
 		begin_command(placement);

@@ -25,6 +25,7 @@
 #include "catalog.h"
 #include "changes.h"
 #include "owner.h"
+#include "placement.h"
 #include "trigger.h"
 #include "workflow.h"
 #include "workflow_cache.h"
@@ -203,6 +204,7 @@ crm_capture_booked(PG_FUNCTION_ARGS)
 	if (ncome == 0 && ngone == 0)
 		PG_RETURN_POINTER(NULL);
 
+	crm_placements_may_be_booked();
 	refuse_old_snapshot("what counts as sold cannot be changed");
 	LockRelationOid(crm_table_oid("orders"), ShareRowExclusiveLock);
 	append_lines(types, values, HeapTupleHeaderGetCmin(trigger->tg_newtuple->t_data));

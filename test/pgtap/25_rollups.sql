@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(181);
+SELECT plan(184);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -98,6 +98,25 @@ INSERT INTO crm.workflows (name, definition) VALUES ('till', E'[*] --> paid\n   
 ALTER TABLE crm.orders ALTER id RESTART WITH 700;
 SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 2}, {"sku": "CUP", "quantity": 1}]', workflow => 'till');
 SELECT pg_temp.exact_and_merged('an order is sold as it is placed');
+INSERT INTO crm.workflows (name, definition) VALUES ('stall', E'[*] --> open\n    open --> out : leave\n    out --> [*]\n    class open editable\n    class out booked');
+SAVEPOINT other_rules;
+CREATE FUNCTION pg_temp.sell_at_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE crm.workflows SET definition = E'[*] --> open\n    open --> out : leave\n    out --> [*]\n    class open editable\n    class open,out booked' WHERE name = 'stall'; RETURN NULL; END $$;
+CREATE TRIGGER zz_sell_at_once AFTER INSERT ON crm.orders EXECUTE FUNCTION pg_temp.sell_at_once();
+SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 2}]', workflow => 'stall');
+SET test.booked = 'paid,shipped,completed,out,open';
+SELECT pg_temp.exact('a status is booked while an order that begins in it is placed');
+ROLLBACK TO other_rules;
+CREATE FUNCTION pg_temp.place_gift() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF new.reference IS NULL THEN PERFORM crm_place_order(1, '[{"sku": "CUP", "quantity": 1}]', reference => 'gift of ' || new.id, workflow => 'stall');
+    ELSE UPDATE crm.orders SET workflow = 'till', status = 'paid' WHERE id = substr(new.reference, 9)::bigint; END IF;
+    RETURN NULL;
+END $$;
+UPDATE crm.workflows SET definition = E'[*] --> paid\n    paid --> out : leave\n    out --> [*]\n    class paid editable' WHERE name = 'stall';
+CREATE TRIGGER zz_place_gift AFTER INSERT ON crm.orders FOR EACH ROW EXECUTE FUNCTION pg_temp.place_gift();
+SELECT crm_place_order(1, '[{"sku": "TEA", "quantity": 2}]', workflow => 'stall');
+SELECT is((SELECT count(*) FROM crm.orders WHERE workflow = 'till' AND reference IS NULL), 2::bigint, 'an order that is placed within another one moves that to a workflow where it is sold');
+SELECT is((SELECT sum(lines) FROM crm.by_all_but_the_empty WHERE workflow = 'till'), 3::numeric, 'its lines are');
+ROLLBACK TO other_rules;
 CREATE FUNCTION pg_temp.book() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE crm.orders SET status = 'submitted' WHERE id = new.id; UPDATE crm.orders SET status = 'paid' WHERE id = new.id; RETURN NULL; END $$;
 CREATE TRIGGER aa_book AFTER INSERT ON crm.orders FOR EACH ROW EXECUTE FUNCTION pg_temp.book();
 ALTER TABLE crm.order_lines DISABLE TRIGGER order_lines_total_inserted; -- which would refuse that
