@@ -37,8 +37,8 @@ $crm_refuse_unseen_rollup$;
 -- reader finds them, by an index or without, past what is dead and stays only because somebody holds an old snapshot.
 CREATE FUNCTION @extschema@.crm_kept_from(rollup text, cells regclass) RETURNS tid
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
--- by_key: to be looked up one by one. By the index that begins with their dimensions, not by that of all sums of a day or month,
--- whatever the planner thinks of these: + 0
+-- by_key: to be looked up one by one. By the index that begins with their dimensions (on PostgreSQL 14 not if the first of
+-- these is a text), not by that of all sums of a day or month, whatever the planner thinks of these: + 0
 CREATE FUNCTION @extschema@.crm_kept(rollup text, by_key boolean DEFAULT false) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%2$L, %1$L) AND k.generation%3$s = (SELECT coalesce(max(r.generation), @extschema@.crm_refuse_unseen_rollup(%2$L)) FROM crm.rollups r WHERE r.name = %2$L))',
@@ -92,9 +92,9 @@ DECLARE
     sums     text;
     signed   text;
     added    text;
-    total    constant text := '@extschema@.crm_sum(s.%I)';
+    total    constant text := '@extschema@.crm_sum(s.%1$I)';
     -- Products and customers are many, and little of them waits: the others' sums are shown as they are kept. (That looks at
-    -- what waits twice, and for columns that may be empty the planner could not.)
+    -- what waits twice. Only by =, which NULL is not, can the planner join by hash; where it expects few sums, it may use a nested loop.)
     are_many constant boolean := dimensions && '{product,customer}' AND dimensions <@ '{day,month,product,customer,currency,workflow,status}';
     current_joins text := '';
     known_joins   text := '';
@@ -178,7 +178,7 @@ BEGIN
             moved   := moved   || format('%s AS %s, ', CASE WHEN was = now THEN now ELSE format('CASE v.sign WHEN 1 THEN %s ELSE %s END', now, was) END, name);
         END;
     END LOOP;
-    SELECT string_agg(format('@extschema@.crm_sum(s.%1$s) AS %1$s', m), ', '), string_agg(format('v.sign * s.%1$s AS %1$s', m), ', '),
+    SELECT string_agg(format(total || ' AS %1$I', m), ', '), string_agg(format('v.sign * s.%1$s AS %1$s', m), ', '),
            string_agg(format('s.%s', m), ', ')
     INTO sums, signed, added FROM unnest(measures) m;
     IF by_category THEN
@@ -239,7 +239,7 @@ WHERE s.%4$I <> 0$$,
 
     IF part = 'move' THEN
         RETURN format(E'SELECT %s%s FROM (\n%s) s\nGROUP BY %s\nHAVING %s', names, sums, array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '),
-                      (SELECT string_agg(format('@extschema@.crm_sum(s.%s) <> 0', m), ' OR ') FROM unnest(measures) m));
+                      (SELECT string_agg(format(total || ' <> 0', m), ' OR ') FROM unnest(measures) m));
     END IF;
     RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s FROM %s s\nUNION ALL\n%s) s\nGROUP BY %s\nHAVING %s <> 0',
                   names, format(shown_fast, VARIADIC ARRAY(SELECT format(total, m) FROM unnest(measures) m)), names, added, @extschema@.crm_kept(rollup),

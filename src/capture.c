@@ -53,12 +53,8 @@ PG_FUNCTION_INFO_V1(crm_capture_line);
 PG_FUNCTION_INFO_V1(crm_capture_event);
 PG_FUNCTION_INFO_V1(crm_capture_dimension);
 
-#define AMOUNT_DECIMALS		2
 #define QUANTITY_DECIMALS	3
-
-/* What most rates have at most; with others, and large amounts, it takes longer */
-#define RATE_DECIMALS		8
-#define RATE_UNIT			INT64CONST(100000000)
+#define RATE_UNIT			INT64CONST(100000000)	/* 10^CRM_RATE_DECIMALS */
 
 /* The columns that the figures are made of; numbers hold as long as relid is set */
 typedef struct Source
@@ -258,7 +254,7 @@ read_order(Relation rel, TupleTableSlot *row, CapturedOrder *order, const Captur
 	order->rate = DatumGetNumeric(get_value(&orders, rel, row, ORDER_RATE));
 	order->exact_total = get_value(&orders, rel, row, ORDER_TOTAL);
 	order->total = old != NULL && datum_image_eq(order->exact_total, old->exact_total, false, -1) ?
-		old->total : whole_number(order->exact_total, AMOUNT_DECIMALS);
+		old->total : whole_number(order->exact_total, CRM_AMOUNT_DECIMALS);
 	order->booked = old != NULL && crm_same_text(order->workflow, old->workflow) && crm_same_text(order->status, old->status) ?
 		old->booked : is_booked(order->workflow, order->status);
 }
@@ -297,14 +293,13 @@ snapshot_before(CommandId command)
 static int64
 reporting_cents(Datum amount, Numeric rate)
 {
-	int64		cents;
-	int64		factor;
+	int64		product;
 
-	if (crm_whole_number(amount, AMOUNT_DECIMALS, &cents) && crm_whole_number(NumericGetDatum(rate), RATE_DECIMALS, &factor) &&
-		!pg_mul_s64_overflow(cents, factor, &cents) && cents >= 0 && !pg_add_s64_overflow(cents, RATE_UNIT / 2, &cents))
-		return cents / RATE_UNIT;
+	if (crm_whole_product(amount, NumericGetDatum(rate), &product) && product >= 0 &&
+		!pg_add_s64_overflow(product, RATE_UNIT / 2, &product))
+		return product / RATE_UNIT;
 	amount = DirectFunctionCall2(numeric_mul, amount, NumericGetDatum(rate));
-	return whole_number(DirectFunctionCall2(numeric_round, amount, Int32GetDatum(AMOUNT_DECIMALS)), AMOUNT_DECIMALS);
+	return whole_number(DirectFunctionCall2(numeric_round, amount, Int32GetDatum(CRM_AMOUNT_DECIMALS)), CRM_AMOUNT_DECIMALS);
 }
 
 static void

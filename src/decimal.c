@@ -4,6 +4,7 @@
  */
 #include "crm.h"
 
+#include "common/int.h"
 #include "utils/numeric.h"
 
 #include "decimal.h"
@@ -53,6 +54,16 @@ crm_whole_number(Datum number, int decimals, int64 *whole)
 		result = result * (BASE / cut) + digits[last] / cut;
 	*whole = head & MINUS ? -result : result;
 	return true;
+}
+
+bool
+crm_whole_product(Datum amount, Datum rate, int64 *whole)
+{
+	int64		units;
+	int64		factor;
+
+	return crm_whole_number(amount, CRM_AMOUNT_DECIMALS, &units) && crm_whole_number(rate, CRM_RATE_DECIMALS, &factor) &&
+		!pg_mul_s64_overflow(units, factor, whole);
 }
 
 /*

@@ -42,9 +42,7 @@ enum
 	CUSTOMER, DAY, WORKFLOW, STATUS, LINE_COUNT, TOTAL, NEEDED, BOOKED_AT = NEEDED, RATE, PAID, REFUNDED
 };
 
-#define AMOUNT_DECIMALS	2
-#define RATE_DECIMALS	8
-#define PRODUCT_DECIMALS (AMOUNT_DECIMALS + RATE_DECIMALS)
+#define PRODUCT_DECIMALS (CRM_AMOUNT_DECIMALS + CRM_RATE_DECIMALS)
 
 typedef struct Status
 {
@@ -165,14 +163,12 @@ add_whole(Sums *sums, Sum *sum, int64 whole, int decimals)
 static void
 add_product(Sums *sums, Sum *sum, Datum amount, Datum rate)
 {
-	int64		cents;
-	int64		factor;
+	int64		product;
 	MemoryContext caller;
 
-	if (crm_whole_number(amount, AMOUNT_DECIMALS, &cents) && crm_whole_number(rate, RATE_DECIMALS, &factor) &&
-		!pg_mul_s64_overflow(cents, factor, &cents))
+	if (crm_whole_product(amount, rate, &product))
 	{
-		add_whole(sums, sum, cents, PRODUCT_DECIMALS);
+		add_whole(sums, sum, product, PRODUCT_DECIMALS);
 		return;
 	}
 	caller = MemoryContextSwitchTo(sums->scratch);
@@ -264,7 +260,7 @@ add_sale(Sums *sums)
 	if (!pg_add_s64_overflow(customer->revenue, sums->sale.cents, &revenue))
 		customer->revenue = revenue;
 	else
-		add_revenue(sums, sums->sale.id, sums->sale.kind, NumericGetDatum(crm_make_decimal(sums->sale.cents, AMOUNT_DECIMALS)));
+		add_revenue(sums, sums->sale.id, sums->sale.kind, NumericGetDatum(crm_make_decimal(sums->sale.cents, CRM_AMOUNT_DECIMALS)));
 	customer->first = customer->orders == 0 ? day : Min(customer->first, day);
 	customer->last = customer->orders == 0 ? day : Max(customer->last, day);
 	customer->orders++;
@@ -297,7 +293,7 @@ take_sale(TupleTableSlot *order, void *arg)
 	sums->sale.id = id;
 	sums->sale.kind = kind;
 	sums->sale.day = DatumGetDateADT(order->tts_values[DAY]);
-	if (!crm_whole_number(order->tts_values[TOTAL], AMOUNT_DECIMALS, &sums->sale.cents))
+	if (!crm_whole_number(order->tts_values[TOTAL], CRM_AMOUNT_DECIMALS, &sums->sale.cents))
 	{
 		sums->sale.cents = 0;
 		add_revenue(sums, id, kind, order->tts_values[TOTAL]);
@@ -347,8 +343,8 @@ compare_keys(const Key *a, const Key *b)
 {
 	if (a->rest == NULL && b->rest == NULL)
 		return a->whole < b->whole ? -1 : a->whole > b->whole;
-	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, value_of(a->whole, AMOUNT_DECIMALS, a->rest),
-											 value_of(b->whole, AMOUNT_DECIMALS, b->rest)));
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, value_of(a->whole, CRM_AMOUNT_DECIMALS, a->rest),
+											 value_of(b->whole, CRM_AMOUNT_DECIMALS, b->rest)));
 }
 
 #define ST_SORT sort_keys
@@ -414,7 +410,7 @@ put_customer(const Chunk *chunk, int i, const Ranks **ranks, Tuplestorestate *ro
 {
 	Numeric		rest;
 	Customer	with_lines = sales_of(chunk, i, WITH_LINES, &rest);
-	Datum		revenue = value_of(with_lines.revenue, AMOUNT_DECIMALS, rest);
+	Datum		revenue = value_of(with_lines.revenue, CRM_AMOUNT_DECIMALS, rest);
 	Customer	without = sales_of(chunk, i, WITHOUT, &rest);
 	Datum		values[10] = {0};
 	bool		nulls[10] = {0};
@@ -423,7 +419,7 @@ put_customer(const Chunk *chunk, int i, const Ranks **ranks, Tuplestorestate *ro
 		return;
 	values[0] = Int64GetDatum(chunk->number * CUSTOMERS_A_CHUNK + i);
 	values[1] = Int64GetDatum(with_lines.orders + without.orders);
-	values[2] = DirectFunctionCall2(numeric_add, revenue, value_of(without.revenue, AMOUNT_DECIMALS, rest));
+	values[2] = DirectFunctionCall2(numeric_add, revenue, value_of(without.revenue, CRM_AMOUNT_DECIMALS, rest));
 	values[3] = Int64GetDatum(with_lines.orders);
 	if (with_lines.orders == 0)
 		memset(nulls + 4, true, 6);
@@ -515,14 +511,14 @@ crm_order_sums(PG_FUNCTION_ARGS)
 			orders += sales.orders;
 			customers += kind == WITH_LINES && sales.orders > 0;
 			repeated += kind == WITH_LINES && sales.orders > 1;
-			add_whole(sums, &revenue, sales.revenue, AMOUNT_DECIMALS);
+			add_whole(sums, &revenue, sales.revenue, CRM_AMOUNT_DECIMALS);
 			if (rest != NULL)
 				add_numeric(sums, &revenue.rest, NumericGetDatum(rest));
 		}
 	values[0] = Int64GetDatum(sums->placed);
 	values[1] = Int64GetDatum(sums->converted);
 	values[2] = Int64GetDatum(orders);
-	values[3] = value_of(revenue.whole, AMOUNT_DECIMALS, revenue.rest);
+	values[3] = value_of(revenue.whole, CRM_AMOUNT_DECIMALS, revenue.rest);
 	nulls[3] = orders == 0;
 	values[4] = Int64GetDatum(customers);
 	values[5] = Int64GetDatum(repeated);
