@@ -24,14 +24,8 @@ RETURN format('(SELECT * FROM crm.%1$I c WHERE c.ctid >= %2$s AND c.day IS NOT N
               grain || '_changes_2', @extschema@.crm_waiting_from(grain || '_changes_2'));
 
 -- What an older snapshot does not show of a rollup, it must not take for empty.
-CREATE FUNCTION @extschema@.crm_refuse_unseen_rollup(rollup text) RETURNS integer
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $crm_refuse_unseen_rollup$
-BEGIN
-    RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = format('rollup "%s" was made after this transaction began', rollup),
-        DETAIL = 'Its snapshot does not show the sums that are kept.', HINT = 'Try again in a new transaction.';
-END
-$crm_refuse_unseen_rollup$;
+CREATE FUNCTION @extschema@.crm_is_in_snapshot(rollup text, cells regclass) RETURNS boolean
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
 -- Where the kept sums of a rollup lie: all that a snapshot shows are of one generation, and none is on an earlier page. So a
 -- reader finds them, by an index or without, past what is dead and stays only because somebody holds an old snapshot.
@@ -41,7 +35,7 @@ CREATE FUNCTION @extschema@.crm_kept_from(rollup text, cells regclass) RETURNS t
 -- these is a text), not by that of all sums of a day or month, whatever the planner thinks of these: + 0
 CREATE FUNCTION @extschema@.crm_kept(rollup text, by_key boolean DEFAULT false) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%2$L, %1$L) AND k.generation%3$s = (SELECT coalesce(max(r.generation), @extschema@.crm_refuse_unseen_rollup(%2$L)) FROM crm.rollups r WHERE r.name = %2$L))',
+RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%2$L, %1$L) AND k.generation%3$s = (SELECT r.generation FROM crm.rollups r WHERE r.name = %2$L) AND @extschema@.crm_is_in_snapshot(%2$L, %1$L))',
               format('crm.%I', rollup || '_cells'), rollup, CASE WHEN by_key THEN ' + 0' END);
 
 -- The planner evaluates it, too, and so knows how much of the lines or orders the part of a view is about that has moved.
@@ -85,17 +79,16 @@ DECLARE
     waits    text := '';
     waiting  text := '';
     moved    text := '';
-    of_waiting text := '';
     by_customer text[];
     regions  text := '';
-    matches  text;
     sums     text;
     signed   text;
     added    text;
     total    constant text := '@extschema@.crm_sum(s.%1$I)';
-    -- Products and customers are many, and little of them waits: the others' sums are shown as they are kept. (That looks at
-    -- what waits twice. Only by =, which NULL is not, can the planner join by hash; where it expects few sums, it may use a nested loop.)
-    are_many constant boolean := dimensions && '{product,customer}' AND dimensions <@ '{day,month,product,customer,currency,workflow,status}';
+    -- Products and customers are many: when nothing waits, their sums are shown as they are kept. (Not by a join with what waits,
+    -- which is a nested loop, and takes minutes, where the planner expects few sums and is wrong.)
+    are_many constant boolean := part = 'view' AND dimensions && '{product,customer}' AND NOT dimensions && '{category,region}';
+    something_waits text;
     current_joins text := '';
     known_joins   text := '';
     arms     text[];
@@ -173,8 +166,6 @@ BEGIN
                 ELSE format('%s AS %s, ', now, name) END;
             key := CASE dimension WHEN 'region' THEN 's.customer_id' WHEN 'month' THEN 's.day' ELSE 's.' || name END;
             by_customer := CASE WHEN key = ANY (by_customer) THEN by_customer ELSE by_customer || key END;
-            of_waiting := of_waiting || format('w.%s, ', name);
-            matches := concat_ws(' AND ', matches, format('s.%1$s = w.%1$s', name));
             moved   := moved   || format('%s AS %s, ', CASE WHEN was = now THEN now ELSE format('CASE v.sign WHEN 1 THEN %s ELSE %s END', now, was) END, name);
         END;
     END LOOP;
@@ -200,20 +191,6 @@ BEGIN
                       concat_ws(', ', 's.' || in_time, rtrim(names, ', ')));
     END IF;
 
-    IF part = 'view' AND are_many THEN
-        RETURN format($$SELECT %1$s%2$s FROM %3$s s
-WHERE s.%4$I <> 0 AND NOT EXISTS (SELECT FROM (SELECT DISTINCT %5$s FROM %6$s s) w WHERE %7$s)
-UNION ALL
-SELECT %1$s%2$s FROM (
-    SELECT %8$s%9$s
-    FROM (SELECT %5$s, %10$s FROM %6$s s GROUP BY %11$s) w
-    LEFT JOIN %12$s s ON %7$s) s
-WHERE s.%4$I <> 0$$,
-            names, format(shown_fast, VARIADIC ARRAY(SELECT format('s.%I', m) FROM unnest(measures) m)), @extschema@.crm_kept(rollup), measures[1],
-            rtrim(known, ', '), changes, matches, of_waiting,
-            (SELECT string_agg(format('w.%1$I + coalesce(s.%1$I, 0) AS %1$I', m), ', ') FROM unnest(measures) m), sums,
-            (SELECT string_agg(n::text, ', ') FROM generate_series(1, cardinality(dimensions)) n), @extschema@.crm_kept(rollup, true));
-    END IF;
     IF part = 'view' AND by_region AND NOT dimensions && '{category,product}' THEN
         -- A customer's lines are of one region: looked up once for what waits of him.
         arms := ARRAY[format(E'    SELECT %s%s\n    FROM (SELECT %s, %s FROM %s s GROUP BY %3$s) s%6$s', regions, added, array_to_string(by_customer, ', '), sums, changes, known_customers)];
@@ -241,9 +218,14 @@ WHERE s.%4$I <> 0$$,
         RETURN format(E'SELECT %s%s FROM (\n%s) s\nGROUP BY %s\nHAVING %s', names, sums, array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '),
                       (SELECT string_agg(format(total || ' <> 0', m), ' OR ') FROM unnest(measures) m));
     END IF;
-    RETURN format(E'SELECT %s%s FROM (\n    SELECT %s%s FROM %s s\nUNION ALL\n%s) s\nGROUP BY %s\nHAVING %s <> 0',
+    something_waits := format('EXISTS (SELECT FROM %s s)', changes);
+    RETURN CASE WHEN are_many THEN
+               format(E'SELECT %s%s FROM %s s\nWHERE s.%I <> 0 AND NOT %s\nUNION ALL\n', names, format(shown_fast, VARIADIC ARRAY(SELECT format('s.%I', m) FROM unnest(measures) m)),
+                      @extschema@.crm_kept(rollup), measures[1], something_waits) ELSE '' END
+        || format(E'SELECT %s%s FROM (\n    SELECT %s%s FROM %s s\nUNION ALL\n%s) s\n%sGROUP BY %s\nHAVING %s <> 0',
                   names, format(shown_fast, VARIADIC ARRAY(SELECT format(total, m) FROM unnest(measures) m)), names, added, @extschema@.crm_kept(rollup),
-                  array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '), format(total, measures[1]));
+                  array_to_string(arms, E'\nUNION ALL\n'), CASE WHEN are_many THEN format(E'WHERE %s\n', something_waits) ELSE '' END,
+                  rtrim(names, ', '), format(total, measures[1]));
 END
 $crm_rollup_query$;
 
@@ -356,7 +338,7 @@ CREATE FUNCTION @extschema@.crm_move_statement() RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $crm_move_statement$
     WITH kept AS (
-        SELECT r.*, format('crm.%I', r.name || '_cells') AS cells, r.dimensions && '{category,region}' AS moves,
+        SELECT r.name, r.grain, r.dimensions, r.generation, format('crm.%I', r.name || '_cells') AS cells, r.dimensions && '{category,region}' AS moves,
                format('written_%s', row_number() OVER (ORDER BY r.name)) AS written,
                CASE r.grain WHEN 'line' THEN '{lines,quantity,amount}'::text[] WHEN 'order' THEN '{orders,total}' ELSE '{events,dwell}' END AS measures
         FROM crm.rollups r
@@ -467,7 +449,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('rollup "%s" does not exist', rollup),
             HINT = 'SELECT name FROM crm.rollups shows those that do.';
     END IF;
-    FOR kept IN SELECT r.*, format('crm.%I', r.name || '_cells') AS cells, row_number() OVER (ORDER BY r.name) AS n, count(*) OVER () AS rollups
+    FOR kept IN SELECT r.name, r.grain, r.dimensions, r.generation, format('crm.%I', r.name || '_cells') AS cells, row_number() OVER (ORDER BY r.name) AS n, count(*) OVER () AS rollups
                 FROM crm.rollups r WHERE rollup IS NULL OR r.name = rollup ORDER BY r.name LOOP
         RAISE NOTICE 'rebuilding rollup "%" (% of %)', kept.name, kept.n, kept.rollups;
         stage := format('crm_rebuild_rollups(): %s of %s, %s, ', kept.n, kept.rollups, kept.name);
@@ -617,7 +599,7 @@ BEGIN
         EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', measure.relation, measure.attname, measure.comment);
     END LOOP;
 
-    INSERT INTO crm.rollups (name, grain, dimensions) VALUES (name, grain, dimensions);
+    INSERT INTO crm.rollups (name, grain, dimensions, cells) VALUES (name, grain, dimensions, cells::regclass);
     PERFORM set_config('client_min_messages', 'warning', true);
     PERFORM @extschema@.crm_rebuild_rollups(name);
     RETURN format('crm.%I', name)::regclass;
@@ -725,7 +707,7 @@ COMMENT ON FUNCTION @extschema@.crm_drop_rollup(text) IS 'Drops a rollup with it
 COMMENT ON FUNCTION @extschema@.crm_merge_rollups(bigint, bigint) IS 'Moves what waits in the change tables into the kept sums; returns how many changes that were';
 COMMENT ON FUNCTION @extschema@.crm_move_statement() IS 'The statement that moves the sums of products and customers which have changed their category or region';
 COMMENT ON FUNCTION @extschema@.crm_merge_changes(bigint, boolean) IS 'Moves what waits on the first pages of the change tables into the kept sums';
-COMMENT ON FUNCTION @extschema@.crm_refuse_unseen_rollup(text) IS 'Error: a rollup is newer than the snapshot that asks for it';
+COMMENT ON FUNCTION @extschema@.crm_is_in_snapshot(text, regclass) IS 'Yes; an error if the snapshot that asks is older than a rollup';
 COMMENT ON FUNCTION @extschema@.crm_kept_from(text, regclass) IS 'The place in the table of a rollup before which there are no sums';
 COMMENT ON FUNCTION @extschema@.crm_limit_of_moved() IS '0 if no product or customer is on the move to another category or region, else NULL, for no limit';
 COMMENT ON FUNCTION @extschema@.crm_kept(text, boolean) IS 'The kept sums of a rollup, as an SQL expression';

@@ -25,6 +25,7 @@
 #include "lookup.h"
 
 PG_FUNCTION_INFO_V1(crm_kept_from);
+PG_FUNCTION_INFO_V1(crm_is_in_snapshot);
 PG_FUNCTION_INFO_V1(crm_waits_from);
 PG_FUNCTION_INFO_V1(crm_limit_of_moved);
 PG_FUNCTION_INFO_V1(crm_current_xact_id);
@@ -69,6 +70,7 @@ typedef struct KnownAnswer
 	{
 		ItemPointerData place;
 		bool		any_moved;
+		bool		in_snapshot;
 	};
 } KnownAnswer;
 
@@ -94,6 +96,26 @@ find_kept(FunctionCallInfo fcinfo, ItemPointer place)
 	ExecDropSingleTupleTableSlot(row);
 	table_close(cells, AccessShareLock);
 	table_close(rollups, AccessShareLock);
+}
+
+static bool
+is_in_snapshot(Datum rollup, Oid cells)
+{
+	Relation	rollups = table_open(crm_table_oid("rollups"), AccessShareLock);
+	TupleTableSlot *row = table_slot_create(rollups, NULL);
+	bool		is_in = false;
+
+	/* of another table of sums: that was dropped, and its name taken */
+	if (crm_find_row(rollups, crm_unique_index(rollups, "name"), F_TEXTEQ, rollup, GetActiveSnapshot(), row))
+	{
+		bool		isnull;
+		Datum		value = get(rollups, row, "cells", REGCLASSOID, &isnull);
+
+		is_in = !isnull && DatumGetObjectId(value) == cells;
+	}
+	ExecDropSingleTupleTableSlot(row);
+	table_close(rollups, AccessShareLock);
+	return is_in;
 }
 
 /*
@@ -199,6 +221,34 @@ Datum
 crm_kept_from(PG_FUNCTION_ARGS)
 {
 	return known_place(fcinfo, find_kept);
+}
+
+/*
+ * crm_is_in_snapshot(rollup text, cells regclass) returns boolean
+ *
+ * Whether the snapshot of the query shows the kept sums of a rollup, which lie in that
+ * table: true, else an error, as what is not seen must not be taken for empty.
+ *
+ * Errors: 40001 if the rollup was made, or made again, after the snapshot was taken.
+ */
+Datum
+crm_is_in_snapshot(PG_FUNCTION_ARGS)
+{
+	bool		is_new;
+	KnownAnswer *known = known_answer(fcinfo, &is_new);
+
+	if (is_new)
+	{
+		known->in_snapshot = false; /* should an error keep us from finding out */
+		known->in_snapshot = is_in_snapshot(PG_GETARG_DATUM(0), PG_GETARG_OID(1));
+	}
+	if (!known->in_snapshot)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("rollup \"%s\" was made after this transaction began", TextDatumGetCString(PG_GETARG_DATUM(0))),
+				 errdetail("Its snapshot does not show the sums that are kept."),
+				 errhint("Try again in a new transaction.")));
+	PG_RETURN_BOOL(true);
 }
 
 /*

@@ -1,11 +1,12 @@
 -- Sums that are kept: which ones, what writers have changed since they were last merged, and what a merge found.
 CREATE TABLE crm.rollups (
-    name        text    NOT NULL,
-    grain       text    NOT NULL,
-    dimensions  text[]  NOT NULL,
-    generation  integer NOT NULL DEFAULT 1,
-    sums        bigint  NOT NULL DEFAULT 0,
-    first_page  bigint  NOT NULL DEFAULT 0,
+    name        text      NOT NULL,
+    grain       text      NOT NULL,
+    dimensions  text[]    NOT NULL,
+    cells       regclass  NOT NULL,
+    generation  integer   NOT NULL DEFAULT 1,
+    sums        bigint    NOT NULL DEFAULT 0,
+    first_page  bigint    NOT NULL DEFAULT 0,
     file        oid,
     written_by  xid8,
     CONSTRAINT rollups_have_a_unique_name      PRIMARY KEY (name),
@@ -101,12 +102,13 @@ CREATE TABLE crm.rollup_regions (
 );
 
 COMMENT ON TABLE  crm.rollups            IS 'The sums that are kept; crm_create_rollup() and crm_drop_rollup() change them';
-COMMENT ON COLUMN crm.rollups.name       IS 'Name of the view that shows the sums; they lie in the table of that name with _cells behind it';
+COMMENT ON COLUMN crm.rollups.name       IS 'Name of the view that shows the sums';
 COMMENT ON COLUMN crm.rollups.grain      IS 'What is summed up: line (sold lines), order (orders in any status) or event (steps of orders)';
 COMMENT ON COLUMN crm.rollups.dimensions IS 'What it is summed up by';
-COMMENT ON COLUMN crm.rollups.generation IS 'Which rows of that table count; all others are dead and gone for everybody who sees this';
+COMMENT ON COLUMN crm.rollups.cells      IS 'Table where they lie; a snapshot that shows another one is from before the rollup was made again';
+COMMENT ON COLUMN crm.rollups.generation IS 'Which rows of the table of sums count; all others are dead and gone for everybody who sees this';
 COMMENT ON COLUMN crm.rollups.sums       IS 'How many they were when this generation began';
-COMMENT ON COLUMN crm.rollups.first_page IS 'Page of that table before which there are none';
+COMMENT ON COLUMN crm.rollups.first_page IS 'Page of the table before which there are none';
 COMMENT ON COLUMN crm.rollups.file       IS 'File that first_page is about; of another one (VACUUM FULL) it says nothing';
 COMMENT ON COLUMN crm.rollups.written_by IS 'Transaction that has written this row; if it is another one (a restored dump), first_page says nothing';
 COMMENT ON CONSTRAINT rollups_have_a_unique_name     ON crm.rollups IS 'Each rollup has a name of its own';
