@@ -23,6 +23,9 @@ RETURN format('(SELECT * FROM crm.%1$I c WHERE c.ctid >= %2$s AND c.day IS NOT N
               grain || '_changes_1', @extschema@.crm_waiting_from(grain || '_changes_1'),
               grain || '_changes_2', @extschema@.crm_waiting_from(grain || '_changes_2'));
 
+CREATE FUNCTION @extschema@.crm_anything_waits(grain text) RETURNS boolean
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
 -- What an older snapshot does not show of a rollup, it must not take for empty.
 CREATE FUNCTION @extschema@.crm_is_in_snapshot(rollup text, cells regclass) RETURNS boolean
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
@@ -218,7 +221,7 @@ BEGIN
         RETURN format(E'SELECT %s%s FROM (\n%s) s\nGROUP BY %s\nHAVING %s', names, sums, array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '),
                       (SELECT string_agg(format(total || ' <> 0', m), ' OR ') FROM unnest(measures) m));
     END IF;
-    something_waits := format('EXISTS (SELECT FROM %s s)', changes);
+    something_waits := format('@extschema@.crm_anything_waits(%L)', grain);
     RETURN CASE WHEN are_many THEN
                format(E'SELECT %s%s FROM %s s\nWHERE s.%I <> 0 AND NOT %s\nUNION ALL\n', names, format(shown_fast, VARIADIC ARRAY(SELECT format('s.%I', m) FROM unnest(measures) m)),
                       @extschema@.crm_kept(rollup), measures[1], something_waits) ELSE '' END
@@ -713,6 +716,7 @@ COMMENT ON FUNCTION @extschema@.crm_limit_of_moved() IS '0 if no product or cust
 COMMENT ON FUNCTION @extschema@.crm_kept(text, boolean) IS 'The kept sums of a rollup, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_keep_place(text, tid) IS 'Says where the kept sums of a rollup lie; moves them past what is dead, if that is a lot';
 COMMENT ON FUNCTION @extschema@.crm_waits_from(regclass) IS 'The place in a change table before which nothing waits';
+COMMENT ON FUNCTION @extschema@.crm_anything_waits(text) IS 'Whether changes of a grain wait to be merged';
 COMMENT ON FUNCTION @extschema@.crm_current_xact_id() IS 'The transaction that rows which are written now have as xmin, also in a subtransaction';
 COMMENT ON FUNCTION @extschema@.crm_waiting_from(text) IS 'The place in a change table from which on something waits, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_waiting(text) IS 'The changes of a grain that wait, as an SQL expression';

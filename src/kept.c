@@ -27,6 +27,7 @@
 PG_FUNCTION_INFO_V1(crm_kept_from);
 PG_FUNCTION_INFO_V1(crm_is_in_snapshot);
 PG_FUNCTION_INFO_V1(crm_waits_from);
+PG_FUNCTION_INFO_V1(crm_anything_waits);
 PG_FUNCTION_INFO_V1(crm_limit_of_moved);
 PG_FUNCTION_INFO_V1(crm_current_xact_id);
 
@@ -153,6 +154,34 @@ find_waiting(FunctionCallInfo fcinfo, ItemPointer place)
 }
 
 static bool
+anything_waits(const char *table)
+{
+	Relation	changes = table_open(crm_table_oid(table), AccessShareLock);
+	/* where a view reads more than we would: it may be */
+	bool		any = changes->rd_rel->relkind != RELKIND_RELATION || changes->rd_rel->relhassubclass;
+
+	if (!any)
+	{
+		AttrNumber	day = crm_column(changes, "day", DATEOID);
+		TupleTableSlot *row = table_slot_create(changes, NULL);
+		ItemPointerData first,
+					last;
+		TableScanDesc scan;
+
+		crm_find_waiting(changes, &first);
+		ItemPointerSet(&last, MaxBlockNumber, MaxOffsetNumber);
+		scan = table_beginscan_tidrange(changes, GetActiveSnapshot(), &first, &last);
+		/* a row without a day is a mark of a merge (changes.c) */
+		while (!any && table_scan_getnextslot_tidrange(scan, ForwardScanDirection, row))
+			any = !slot_attisnull(row, day);
+		table_endscan(scan);
+		ExecDropSingleTupleTableSlot(row);
+	}
+	table_close(changes, AccessShareLock);
+	return any;
+}
+
+static bool
 anything_moved(void)
 {
 	Relation	changes = table_open(crm_table_oid("dimension_changes"), AccessShareLock);
@@ -261,6 +290,22 @@ Datum
 crm_waits_from(PG_FUNCTION_ARGS)
 {
 	return known_place(fcinfo, find_waiting);
+}
+
+/*
+ * crm_anything_waits(grain text) returns boolean
+ *
+ * Whether a change of sold lines ("line"), orders ("order") or events ("event", if not told
+ * of with its order) waits to be merged, as the snapshot of the query has it.
+ *
+ * Errors: 42P01 if there is no such grain.
+ */
+Datum
+crm_anything_waits(PG_FUNCTION_ARGS)
+{
+	char	   *grain = TextDatumGetCString(PG_GETARG_DATUM(0));
+
+	PG_RETURN_BOOL(anything_waits(psprintf("%s_changes_1", grain)) || anything_waits(psprintf("%s_changes_2", grain)));
 }
 
 /*
