@@ -13,6 +13,7 @@ my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
 $publisher->init(allows_streaming => 'logical');
 $subscriber->init(allows_streaming => 'logical');
 $_->start for $publisher, $subscriber;
+$subscriber->safe_psql('postgres', 'CREATE TABLE something_else ()'); # objects have other OIDs there
 $_->safe_psql('postgres', 'CREATE EXTENSION crm') for $publisher, $subscriber;
 
 $publisher->safe_psql('postgres', <<'SQL');
