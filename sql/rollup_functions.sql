@@ -694,12 +694,16 @@ CREATE FUNCTION @extschema@.crm_capture_time_zone() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
 CREATE FUNCTION @extschema@.crm_clear_rollups() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
--- What arrives by logical replication was said of the pages of another server. Its transaction's number may be ours by chance.
+-- What arrives by logical replication was said of the pages of another server. Its transaction's number may be ours by chance. And a
+-- subscription WITH (binary) brings the OID that a table has there.
 CREATE FUNCTION @extschema@.crm_forget_pages() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $crm_forget_pages$
 BEGIN
     new.written_by := NULL;
+    IF tg_table_name = 'rollups' THEN
+        new.cells := format('crm.%I', new.name || '_cells')::regclass;
+    END IF;
     RETURN new;
 END
 $crm_forget_pages$;
@@ -738,4 +742,4 @@ COMMENT ON FUNCTION @extschema@.crm_capture_dimension() IS 'Trigger: moves the h
 COMMENT ON FUNCTION @extschema@.crm_capture_booked() IS 'Trigger: brings the figures in line with which statuses count as sold';
 COMMENT ON FUNCTION @extschema@.crm_capture_time_zone() IS 'Trigger: counts the events by the days of the new time zone';
 COMMENT ON FUNCTION @extschema@.crm_clear_rollups() IS 'Trigger: after TRUNCATE there is nothing to sum up';
-COMMENT ON FUNCTION @extschema@.crm_forget_pages() IS 'Trigger: what another server has merged says nothing about pages here';
+COMMENT ON FUNCTION @extschema@.crm_forget_pages() IS 'Trigger: what another server says of its tables and their pages says nothing about those here';

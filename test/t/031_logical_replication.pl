@@ -28,7 +28,7 @@ my $tables = $subscriber->safe_psql('postgres', q(SELECT string_agg(oid::regclas
 	WHERE relnamespace = 'crm'::regnamespace AND relkind IN ('r', 'p')));
 $subscriber->safe_psql('postgres', "TRUNCATE $tables");
 my $connection = $publisher->connstr . ' dbname=postgres';
-$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION here CONNECTION '$connection' PUBLICATION everything");
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION here CONNECTION '$connection' PUBLICATION everything WITH (binary = true)");
 $subscriber->wait_for_subscription_sync($publisher, 'here');
 
 my @queries = ('TABLE crm.orders ORDER BY id', 'TABLE crm.order_events ORDER BY order_id, seq',
@@ -82,6 +82,8 @@ cmp_ok($publisher->safe_psql('postgres', 'SELECT crm_merge_rollups()'), '>', 0, 
 same_sums('after a merge');
 $publisher->safe_psql('postgres', "INSERT INTO crm.orders (id, customer_id, workflow) VALUES (7, 1, 'w'); SELECT crm_merge_rollups()");
 same_sums('after another');
+$publisher->safe_psql('postgres', 'SELECT crm_rebuild_rollups()');
+same_sums('after all sums were made anew');
 is($session->query("BEGIN; INSERT INTO crm.orders (id, customer_id, workflow) VALUES (100, 1, 'w') RETURNING currency; SELECT crm_advance_order(100, 'walk'); ROLLBACK"),
 	"CNY\nx", 'the new workflow and settings are in force in a session that had the old ones');
 
