@@ -99,15 +99,16 @@ find_kept(FunctionCallInfo fcinfo, ItemPointer place)
 	table_close(rollups, AccessShareLock);
 }
 
+/* Whether a snapshot shows that the kept sums of a rollup lie in that table */
 static bool
-is_in_snapshot(Datum rollup, Oid cells)
+shows_rollup(Snapshot snapshot, Datum rollup, Oid cells)
 {
 	Relation	rollups = table_open(crm_table_oid("rollups"), AccessShareLock);
 	TupleTableSlot *row = table_slot_create(rollups, NULL);
 	bool		is_in = false;
 
-	/* of another table of sums: that was dropped, and its name taken */
-	if (crm_find_row(rollups, crm_unique_index(rollups, "name"), F_TEXTEQ, rollup, GetActiveSnapshot(), row))
+	/* if it is another one: that was dropped, and its name taken */
+	if (crm_find_row(rollups, crm_unique_index(rollups, "name"), F_TEXTEQ, rollup, snapshot, row))
 	{
 		bool		isnull;
 		Datum		value = get(rollups, row, "cells", REGCLASSOID, &isnull);
@@ -252,13 +253,35 @@ crm_kept_from(PG_FUNCTION_ARGS)
 	return known_place(fcinfo, find_kept);
 }
 
+static void
+refuse_unseen(Datum rollup, Oid cells)
+{
+	Snapshot	latest = RegisterSnapshot(GetCatalogSnapshot(crm_table_oid("rollups")));
+	bool		is_known = shows_rollup(latest, rollup, cells);
+
+	UnregisterSnapshot(latest);
+	/* or who tries again as long as he is told to would do so for ever */
+	if (!is_known)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("rollup \"%s\" is not listed in crm.rollups", TextDatumGetCString(rollup)),
+				 errdetail("The row that says which of its sums count is gone, or is about another table than %s.", crm_name_of_relation(cells)),
+				 errhint("Drop the view and the table, and create the rollup again: SELECT crm_create_rollup(...).")));
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("rollup \"%s\" was made after this transaction began", TextDatumGetCString(rollup)),
+			 errdetail("Its snapshot does not show the sums that are kept."),
+			 errhint("Try again in a new transaction.")));
+}
+
 /*
  * crm_is_in_snapshot(rollup text, cells regclass) returns boolean
  *
  * Whether the snapshot of the query shows the kept sums of a rollup, which lie in that
  * table: true, else an error, as what is not seen must not be taken for empty.
  *
- * Errors: 40001 if the rollup was made, or made again, after the snapshot was taken.
+ * Errors: 40001 if the rollup was made, or made again, after the snapshot was taken; 55000
+ * if nobody knows it, as its row in crm.rollups was deleted.
  */
 Datum
 crm_is_in_snapshot(PG_FUNCTION_ARGS)
@@ -269,14 +292,10 @@ crm_is_in_snapshot(PG_FUNCTION_ARGS)
 	if (is_new)
 	{
 		known->in_snapshot = false; /* should an error keep us from finding out */
-		known->in_snapshot = is_in_snapshot(PG_GETARG_DATUM(0), PG_GETARG_OID(1));
+		known->in_snapshot = shows_rollup(GetActiveSnapshot(), PG_GETARG_DATUM(0), PG_GETARG_OID(1));
 	}
 	if (!known->in_snapshot)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("rollup \"%s\" was made after this transaction began", TextDatumGetCString(PG_GETARG_DATUM(0))),
-				 errdetail("Its snapshot does not show the sums that are kept."),
-				 errhint("Try again in a new transaction.")));
+		refuse_unseen(PG_GETARG_DATUM(0), PG_GETARG_OID(1));
 	PG_RETURN_BOOL(true);
 }
 

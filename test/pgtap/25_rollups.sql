@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(188);
+SELECT plan(189);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -440,6 +440,10 @@ SELECT throws_ok($$SELECT crm_create_rollup('x', 'line', '{day,NULL}')$$, '22004
 SELECT throws_ok($$SELECT crm_create_rollup('orders', 'line', '{day}')$$, '42P07', NULL, 'a name that is taken');
 SELECT throws_ok($$SELECT crm_create_rollup(repeat('x', 56), 'line', '{day}')$$, '42602', NULL, 'a name that is too long');
 SELECT throws_ok($$SELECT crm_drop_rollup('x')$$, '42704', 'rollup "x" does not exist', 'dropping what is not there');
+SAVEPOINT unlisted;
+DELETE FROM crm.rollups WHERE name = 'sales_by_product_month';
+SELECT throws_ok('SELECT * FROM crm.sales_by_product_month', '55000', 'rollup "sales_by_product_month" is not listed in crm.rollups', 'the row of a rollup is gone: trying again does not help');
+ROLLBACK TO unlisted;
 SELECT throws_ok($$SELECT crm_rebuild_rollups('x')$$, '42704', 'rollup "x" does not exist', 'rebuilding what is not there');
 
 -- Rights: readers of a view need nothing else; writers need no right on the figures; a trigger on a table of one's own feeds nothing
