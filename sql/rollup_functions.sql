@@ -27,8 +27,8 @@ CREATE FUNCTION @extschema@.crm_anything_waits(grain text) RETURNS boolean
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
 -- What an older snapshot does not show of a rollup, it must not take for empty.
-CREATE FUNCTION @extschema@.crm_is_in_snapshot(rollup text, cells regclass) RETURNS boolean
-    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION @extschema@.crm_is_in_snapshot(rollup text, cells regclass, generation integer) RETURNS boolean
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
 
 -- Where the kept sums of a rollup lie: all that a snapshot shows are of one generation, and none is on an earlier page. So a
 -- reader finds them, by an index or without, past what is dead and stays only because somebody holds an old snapshot.
@@ -38,7 +38,7 @@ CREATE FUNCTION @extschema@.crm_kept_from(rollup text, cells regclass) RETURNS t
 -- these is a text), not by that of all sums of a day or month, whatever the planner thinks of these: + 0
 CREATE FUNCTION @extschema@.crm_kept(rollup text, by_key boolean DEFAULT false) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%2$L, %1$L) AND k.generation%3$s = (SELECT r.generation FROM crm.rollups r WHERE r.name = %2$L) AND @extschema@.crm_is_in_snapshot(%2$L, %1$L))',
+RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%2$L, %1$L) AND k.generation%3$s = (SELECT r.generation FROM crm.rollups r WHERE r.name = %2$L) AND @extschema@.crm_is_in_snapshot(%2$L, %1$L, (SELECT r.generation FROM crm.rollups r WHERE r.name = %2$L)))',
               format('crm.%I', rollup || '_cells'), rollup, CASE WHEN by_key THEN ' + 0' END);
 
 -- The planner evaluates it, too, and so knows how much of the lines or orders the part of a view is about that has moved.
@@ -714,7 +714,7 @@ COMMENT ON FUNCTION @extschema@.crm_drop_rollup(text) IS 'Drops a rollup with it
 COMMENT ON FUNCTION @extschema@.crm_merge_rollups(bigint, bigint) IS 'Moves what waits in the change tables into the kept sums; returns how many changes that were';
 COMMENT ON FUNCTION @extschema@.crm_move_statement() IS 'The statement that moves the sums of products and customers which have changed their category or region';
 COMMENT ON FUNCTION @extschema@.crm_merge_changes(bigint, boolean) IS 'Moves what waits on the first pages of the change tables into the kept sums';
-COMMENT ON FUNCTION @extschema@.crm_is_in_snapshot(text, regclass) IS 'Yes; an error if the snapshot that asks is older than a rollup';
+COMMENT ON FUNCTION @extschema@.crm_is_in_snapshot(text, regclass, integer) IS 'Yes; an error if the snapshot that asks does not show the kept sums of a rollup';
 COMMENT ON FUNCTION @extschema@.crm_kept_from(text, regclass) IS 'The place in the table of a rollup before which there are no sums';
 COMMENT ON FUNCTION @extschema@.crm_limit_of_moved() IS '0 if no product or customer is on the move to another category or region, else NULL, for no limit';
 COMMENT ON FUNCTION @extschema@.crm_kept(text, boolean) IS 'The kept sums of a rollup, as an SQL expression';

@@ -18,6 +18,7 @@
 #include "commands/trigger.h"
 #include "common/int.h"
 #include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
@@ -328,6 +329,9 @@ update_cell(Cells *cells, const int64 *added, int64 *before)
 		put(cells->new, cells->measures[i], Int64GetDatum(sum), false);
 	}
 	ExecStoreVirtualTuple(cells->new);
+	/* PostgreSQL 14 asks the statement, which we are not, what it changes, and makes nothing anew that depends on other columns */
+	if (RelationGetDescr(cells->rel)->constr != NULL && RelationGetDescr(cells->rel)->constr->has_generated_stored)
+		ExecComputeStoredGenerated(cells->info, cells->estate, cells->new, CMD_INSERT);
 	ExecSimpleRelationUpdate(cells->info, cells->estate, &cells->epq, old, cells->new);
 }
 

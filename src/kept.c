@@ -1,10 +1,10 @@
 /*
  * kept.c
- *		Where the kept sums of a rollup lie, and where the waiting changes, and whether anything
- *		is on the move.
+ *		What the view of a rollup asks first: where its kept sums lie, and where the waiting
+ *		changes, whether anything waits or is on the move, and whether its snapshot shows it all.
  *
- * Functions and no subqueries, so that the planner can ask them how much of a table
- * is to be read.
+ * Functions and no subqueries: the planner can ask where things lie and so knows how much of a
+ * table is to be read, and has less to plan.
  */
 #include "crm.h"
 
@@ -14,6 +14,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "nodes/primnodes.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -66,10 +67,11 @@ typedef struct KnownAnswer
 	int32		nrunning_sub;
 	bool		is_overflowed;
 	CommandId	command;
-	bool		args_are_stable;
+	bool		args_are_constants;
 	union
 	{
 		ItemPointerData place;
+		bool		any_waits;
 		bool		any_moved;
 		bool		in_snapshot;
 	};
@@ -196,9 +198,26 @@ anything_moved(void)
 	return any;
 }
 
-/* What a call has found holds for the next one of the same statement, if the arguments are the same. */
+/* Of a parameter, PL/pgSQL may give another value to the next call. */
+static bool
+args_are_constants(const FmgrInfo *function, int n)
+{
+	const FuncExpr *call = (const FuncExpr *) function->fn_expr;
+
+	if (call == NULL || !IsA(call, FuncExpr))
+		return false;
+	for (int i = 0; i < n; i++)
+		if (!IsA(list_nth(call->args, i), Const))
+			return false;
+	return true;
+}
+
+/*
+ * What a call has found holds for the next one of the same statement, if the arguments are the same:
+ * the first n, which it depends on.
+ */
 static KnownAnswer *
-known_answer(FunctionCallInfo fcinfo, bool *is_new)
+known_answer(FunctionCallInfo fcinfo, int n, bool *is_new)
 {
 	FmgrInfo   *function = fcinfo->flinfo;
 	Snapshot	snapshot = GetActiveSnapshot();
@@ -208,13 +227,11 @@ known_answer(FunctionCallInfo fcinfo, bool *is_new)
 	if (known == NULL)
 	{
 		known = function->fn_extra = MemoryContextAllocZero(function->fn_mcxt, sizeof(KnownAnswer));
-		known->args_are_stable = true;
-		for (int i = 0; i < fcinfo->nargs; i++)
-			known->args_are_stable &= get_fn_expr_arg_stable(function, i);
+		known->args_are_constants = args_are_constants(function, n);
 		*is_new = true;
 	}
 	else
-		*is_new = !known->args_are_stable || known->xmin != snapshot->xmin || known->xmax != snapshot->xmax ||
+		*is_new = !known->args_are_constants || known->xmin != snapshot->xmin || known->xmax != snapshot->xmax ||
 			known->nrunning != snapshot->xcnt || known->command != snapshot->curcid ||
 		/* on a standby, all that run are there */
 			known->nrunning_sub != snapshot->subxcnt || known->is_overflowed != snapshot->suboverflowed;
@@ -231,7 +248,7 @@ static Datum
 known_place(FunctionCallInfo fcinfo, void (*find) (FunctionCallInfo, ItemPointer))
 {
 	bool		is_new;
-	KnownAnswer *known = known_answer(fcinfo, &is_new);
+	KnownAnswer *known = known_answer(fcinfo, fcinfo->nargs, &is_new);
 
 	if (is_new)
 	{
@@ -266,29 +283,33 @@ refuse_unseen(Datum rollup, Oid cells)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("rollup \"%s\" is not listed in crm.rollups", TextDatumGetCString(rollup)),
 				 errdetail("The row that says which of its sums count is gone, or is about another table than %s.", crm_name_of_relation(cells)),
-				 errhint("Drop the view and the table, and create the rollup again: SELECT crm_create_rollup(...).")));
+				 errhint("If crm.rollups is being copied from another server, wait. Else drop the view and the table, and create the rollup again.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("rollup \"%s\" was made after this transaction began", TextDatumGetCString(rollup)),
-			 errdetail("Its snapshot does not show the sums that are kept."),
-			 errhint("Try again in a new transaction.")));
+			 errmsg("rollup \"%s\" was made after the snapshot of this query", TextDatumGetCString(rollup)),
+			 errdetail("The snapshot does not show the sums that are kept."),
+			 errhint("Try again, in a new transaction.")));
 }
 
 /*
- * crm_is_in_snapshot(rollup text, cells regclass) returns boolean
+ * crm_is_in_snapshot(rollup text, cells regclass, generation integer) returns boolean
  *
  * Whether the snapshot of the query shows the kept sums of a rollup, which lie in that
- * table: true, else an error, as what is not seen must not be taken for empty.
+ * table: true, else an error, as what is not seen must not be taken for empty. generation is
+ * what the query sees of crm.rollups: we see more, past policies.
  *
  * Errors: 40001 if the rollup was made, or made again, after the snapshot was taken; 55000
- * if nobody knows it, as its row in crm.rollups was deleted.
+ * if nobody knows it, as its row in crm.rollups was deleted; 42501 if a policy hides that.
  */
 Datum
 crm_is_in_snapshot(PG_FUNCTION_ARGS)
 {
 	bool		is_new;
-	KnownAnswer *known = known_answer(fcinfo, &is_new);
+	KnownAnswer *known;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	known = known_answer(fcinfo, 2, &is_new);
 	if (is_new)
 	{
 		known->in_snapshot = false; /* should an error keep us from finding out */
@@ -296,6 +317,12 @@ crm_is_in_snapshot(PG_FUNCTION_ARGS)
 	}
 	if (!known->in_snapshot)
 		refuse_unseen(PG_GETARG_DATUM(0), PG_GETARG_OID(1));
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("a policy hides rollup \"%s\" from the owner of its view", TextDatumGetCString(PG_GETARG_DATUM(0))),
+				 errdetail("He cannot see in crm.rollups which of its sums count."),
+				 errhint("Give him BYPASSRLS, or ALTER TABLE crm.rollups NO FORCE ROW LEVEL SECURITY.")));
 	PG_RETURN_BOOL(true);
 }
 
@@ -322,9 +349,17 @@ crm_waits_from(PG_FUNCTION_ARGS)
 Datum
 crm_anything_waits(PG_FUNCTION_ARGS)
 {
-	char	   *grain = TextDatumGetCString(PG_GETARG_DATUM(0));
+	bool		is_new;
+	KnownAnswer *known = known_answer(fcinfo, fcinfo->nargs, &is_new);
 
-	PG_RETURN_BOOL(anything_waits(psprintf("%s_changes_1", grain)) || anything_waits(psprintf("%s_changes_2", grain)));
+	if (is_new)
+	{
+		char	   *grain = TextDatumGetCString(PG_GETARG_DATUM(0));
+
+		known->any_waits = true;	/* should an error keep us from finding out */
+		known->any_waits = anything_waits(psprintf("%s_changes_1", grain)) || anything_waits(psprintf("%s_changes_2", grain));
+	}
+	PG_RETURN_BOOL(known->any_waits);
 }
 
 /*
@@ -337,7 +372,7 @@ Datum
 crm_limit_of_moved(PG_FUNCTION_ARGS)
 {
 	bool		is_new;
-	KnownAnswer *known = known_answer(fcinfo, &is_new);
+	KnownAnswer *known = known_answer(fcinfo, fcinfo->nargs, &is_new);
 
 	if (is_new)
 	{
