@@ -281,8 +281,13 @@ sub kill_backend
 {
 	my ($what, $query) = @_;
 	my $from = -s $node->logfile;
-	my $pid = value($query);
-	kill 'KILL', $pid if $pid ne '';
+	my $pid = '';
+	for (1 .. 20)
+	{
+		$pid = value($query);
+		# or it has gone since
+		last if $pid ne '' && kill 'KILL', $pid;
+	}
 	my $was_hit = 0;
 	for (1 .. 100)
 	{
