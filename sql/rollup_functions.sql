@@ -90,8 +90,9 @@ DECLARE
     total    constant text := '@extschema@.crm_sum(s.%1$I)';
     -- Products and customers are many: when nothing waits, their sums are shown as they are kept. (Not by a join with what waits,
     -- which is a nested loop, and takes minutes, where the planner expects few sums and is wrong.)
-    are_many constant boolean := part = 'view' AND dimensions && '{product,customer}' AND NOT dimensions && '{category,region}';
-    something_waits text;
+    are_many constant boolean := dimensions && '{product,customer}' AND NOT dimensions && '{category,region}';
+    at_rest   text := '';
+    else_only text := '';
     current_joins text := '';
     known_joins   text := '';
     arms     text[];
@@ -221,14 +222,14 @@ BEGIN
         RETURN format(E'SELECT %s%s FROM (\n%s) s\nGROUP BY %s\nHAVING %s', names, sums, array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '),
                       (SELECT string_agg(format(total || ' <> 0', m), ' OR ') FROM unnest(measures) m));
     END IF;
-    something_waits := format('@extschema@.crm_anything_waits(%L)', grain);
-    RETURN CASE WHEN are_many THEN
-               format(E'SELECT %s%s FROM %s s\nWHERE s.%I <> 0 AND NOT %s\nUNION ALL\n', names, format(shown_fast, VARIADIC ARRAY(SELECT format('s.%I', m) FROM unnest(measures) m)),
-                      @extschema@.crm_kept(rollup), measures[1], something_waits) ELSE '' END
-        || format(E'SELECT %s%s FROM (\n    SELECT %s%s FROM %s s\nUNION ALL\n%s) s\n%sGROUP BY %s\nHAVING %s <> 0',
-                  names, format(shown_fast, VARIADIC ARRAY(SELECT format(total, m) FROM unnest(measures) m)), names, added, @extschema@.crm_kept(rollup),
-                  array_to_string(arms, E'\nUNION ALL\n'), CASE WHEN are_many THEN format(E'WHERE %s\n', something_waits) ELSE '' END,
-                  rtrim(names, ', '), format(total, measures[1]));
+    IF are_many THEN
+        at_rest := format(E'SELECT %s%s FROM %s s\nWHERE s.%I <> 0 AND NOT @extschema@.crm_anything_waits(%L)\nUNION ALL\n',
+                          names, format(shown_fast, VARIADIC ARRAY(SELECT format('s.%I', m) FROM unnest(measures) m)), @extschema@.crm_kept(rollup), measures[1], grain);
+        else_only := format(E'WHERE @extschema@.crm_anything_waits(%L)\n', grain);
+    END IF;
+    RETURN format(E'%sSELECT %s%s FROM (\n    SELECT %s%s FROM %s s\nUNION ALL\n%s) s\n%sGROUP BY %s\nHAVING %s <> 0',
+                  at_rest, names, format(shown_fast, VARIADIC ARRAY(SELECT format(total, m) FROM unnest(measures) m)), names, added, @extschema@.crm_kept(rollup),
+                  array_to_string(arms, E'\nUNION ALL\n'), else_only, rtrim(names, ', '), format(total, measures[1]));
 END
 $crm_rollup_query$;
 
