@@ -74,12 +74,15 @@ typedef struct CrmSums
 	MemoryContext context;
 	CrmSumsMemory *memory;
 	Size		used;			/* of that, by these */
-	HTAB	   *table;			/* NULL while there are none */
+	struct sum_hash *table;		/* NULL while there are none */
+	MemoryContext pieces;		/* where the sums lie that its entries point to */
+	int64	   *free;			/* in the last piece, for so many more */
+	int			nfree;
 	struct Tuplesortstate *sort;	/* what has been spilled, or NULL */
 	bool		is_sorted;
 	TupleTableSlot *slot;		/* of the sort */
 	bool		has_next;		/* there is a sum in the slot that was not read yet */
-	int64	  **entries;		/* of the table, in order */
+	const int64 **entries;		/* of the table, in order */
 	int			nentries;
 	int			nread;
 	int64		values[CRM_NDIMENSIONS];	/* of what was read last */
