@@ -5,10 +5,13 @@
 CREATE AGGREGATE @extschema@.crm_sum(bigint) (
     SFUNC = pg_catalog.int8pl, STYPE = bigint, COMBINEFUNC = pg_catalog.int8pl, PARALLEL = SAFE
 );
-CREATE FUNCTION @extschema@.crm_decimal(units bigint, decimals integer) RETURNS numeric
+CREATE FUNCTION @extschema@.crm_decimal_support(internal) RETURNS internal
     AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION @extschema@.crm_decimal(units bigint, decimals integer) RETURNS numeric
+    AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT @extschema@.crm_decimal_support;
 
 COMMENT ON AGGREGATE @extschema@.crm_sum(bigint) IS 'The sum as a whole number: of cents, for example';
+COMMENT ON FUNCTION @extschema@.crm_decimal_support(internal) IS 'Tells the planner what crm_decimal() gives';
 COMMENT ON FUNCTION @extschema@.crm_decimal(bigint, integer) IS 'So many hundredths, thousandths or the like as a decimal number: crm_decimal(490, 2) is 4.90';
 
 -- What waits: from a page on that a merge has said, see crm.change_tables. A row without a day is a mark of a merge (src/changes.c).

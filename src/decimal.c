@@ -4,12 +4,16 @@
  */
 #include "crm.h"
 
+#include "catalog/pg_type.h"
 #include "common/int.h"
+#include "nodes/makefuncs.h"
+#include "nodes/supportnodes.h"
 #include "utils/numeric.h"
 
 #include "decimal.h"
 
 PG_FUNCTION_INFO_V1(crm_decimal);
+PG_FUNCTION_INFO_V1(crm_decimal_support);
 
 #define MAX_DECIMALS	18
 
@@ -124,4 +128,38 @@ crm_decimal(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a number has 0 to %d decimals here, not %d", MAX_DECIMALS, decimals)));
 	PG_RETURN_NUMERIC(crm_make_decimal(PG_GETARG_INT64(0), decimals));
+}
+
+/* numeric(precision, scale), as numerictypmodin() would have it */
+static int32
+numeric_typmod(int precision, int scale)
+{
+	return (precision << 16 | scale) + VARHDRSZ;
+}
+
+/*
+ * crm_decimal_support(internal) returns internal
+ *
+ * Tells the planner what crm_decimal() gives: with n decimals, a numeric(19, n), as no bigint has
+ * more digits. So a cast to numeric(20, n), which gives a column of a view its type, has nothing to
+ * do for any row.
+ */
+Datum
+crm_decimal_support(PG_FUNCTION_ARGS)
+{
+	const SupportRequestSimplify *request = (const SupportRequestSimplify *) PG_GETARG_POINTER(0);
+	const Const *decimals;
+	FuncExpr   *call;
+
+	if (!IsA(request, SupportRequestSimplify))
+		PG_RETURN_POINTER(NULL);
+	decimals = lsecond(request->fcall->args);
+	if (!IsA(decimals, Const) || decimals->constisnull ||
+		DatumGetInt32(decimals->constvalue) < 0 || DatumGetInt32(decimals->constvalue) > MAX_DECIMALS)
+		PG_RETURN_POINTER(NULL);
+	/* the planner's own is not to be kept */
+	call = makeNode(FuncExpr);
+	memcpy(call, request->fcall, sizeof(FuncExpr));
+	PG_RETURN_POINTER(makeRelabelType((Expr *) call, NUMERICOID, numeric_typmod(MAX_DECIMALS + 1, DatumGetInt32(decimals->constvalue)),
+									  InvalidOid, COERCE_IMPLICIT_CAST));
 }
