@@ -112,6 +112,12 @@ crm_make_decimal(int64 units, int decimals)
 	return (Numeric) result;
 }
 
+static bool
+is_allowed(int decimals)
+{
+	return decimals >= 0 && decimals <= MAX_DECIMALS;
+}
+
 /*
  * crm_decimal(units bigint, decimals integer) returns numeric
  *
@@ -123,7 +129,7 @@ crm_decimal(PG_FUNCTION_ARGS)
 {
 	int			decimals = PG_GETARG_INT32(1);
 
-	if (decimals < 0 || decimals > MAX_DECIMALS)
+	if (!is_allowed(decimals))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a number has 0 to %d decimals here, not %d", MAX_DECIMALS, decimals)));
@@ -148,18 +154,18 @@ Datum
 crm_decimal_support(PG_FUNCTION_ARGS)
 {
 	const SupportRequestSimplify *request = (const SupportRequestSimplify *) PG_GETARG_POINTER(0);
-	const Const *decimals;
-	FuncExpr   *call;
+	const Const *arg;
+	int			decimals;
 
 	if (!IsA(request, SupportRequestSimplify))
 		PG_RETURN_POINTER(NULL);
-	decimals = lsecond(request->fcall->args);
-	if (!IsA(decimals, Const) || decimals->constisnull ||
-		DatumGetInt32(decimals->constvalue) < 0 || DatumGetInt32(decimals->constvalue) > MAX_DECIMALS)
+	arg = lsecond(request->fcall->args);
+	if (!IsA(arg, Const) || arg->constisnull)
 		PG_RETURN_POINTER(NULL);
-	/* the planner's own is not to be kept */
-	call = makeNode(FuncExpr);
-	memcpy(call, request->fcall, sizeof(FuncExpr));
-	PG_RETURN_POINTER(makeRelabelType((Expr *) call, NUMERICOID, numeric_typmod(MAX_DECIMALS + 1, DatumGetInt32(decimals->constvalue)),
+	decimals = DatumGetInt32(arg->constvalue);
+	if (!is_allowed(decimals))
+		PG_RETURN_POINTER(NULL);
+	/* a copy: the planner's own is not to be kept */
+	PG_RETURN_POINTER(makeRelabelType((Expr *) copyObject(request->fcall), NUMERICOID, numeric_typmod(MAX_DECIMALS + 1, decimals),
 									  InvalidOid, COERCE_IMPLICIT_CAST));
 }
