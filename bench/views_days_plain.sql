@@ -1,3 +1,1 @@
-SELECT md5(string_agg(d::text, ' ' ORDER BY d)) FROM (
-    SELECT placed_on, sum(line_count), sum(reporting_total)::numeric(20,2) FROM crm.orders WHERE status IN ('paid', 'shipped', 'completed') AND line_count > 0 GROUP BY 1
-) d;
+SELECT placed_on, sum(line_count), sum(reporting_total)::numeric(20,2) FROM crm.orders WHERE status IN ('paid', 'shipped', 'completed') AND line_count > 0 GROUP BY 1;

@@ -1,1 +1,1 @@
-SELECT md5(string_agg(d::text, ' ' ORDER BY d)) FROM (SELECT region, gender, customers, buyers, orders, revenue FROM (SELECT region, gender, sum(customers) AS customers, sum(buyers) AS buyers, sum(orders) AS orders, sum(revenue) AS revenue FROM crm.customer_demand GROUP BY 1, 2) a) d;
+SELECT region, gender, customers, buyers, orders, revenue FROM (SELECT region, gender, sum(customers) AS customers, sum(buyers) AS buyers, sum(orders) AS orders, sum(revenue) AS revenue FROM crm.customer_demand GROUP BY 1, 2) a;

@@ -1,1 +1,1 @@
-SELECT md5(string_agg(f::text, ' ' ORDER BY f)) FROM (SELECT cohort_month, status, orders, conversion_from_previous, conversion_from_first FROM crm.order_funnel WHERE workflow = 'sale') f;
+SELECT cohort_month, status, orders, conversion_from_previous, conversion_from_first FROM crm.order_funnel WHERE workflow = 'sale';

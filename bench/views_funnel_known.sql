@@ -7,7 +7,5 @@ WITH counts AS (
           FROM crm.order_events GROUP BY order_id) e ON e.order_id = o.id
     WHERE o.workflow = 'sale' GROUP BY 1
 )
-SELECT md5(string_agg(f::text, ' ' ORDER BY f)) FROM (
-    SELECT month, s.status, s.orders, round(s.orders::numeric / s.before, 4)::numeric(10,4), round(s.orders::numeric / draft, 4)::numeric(10,4)
-    FROM counts, LATERAL (VALUES ('draft', draft, NULL::bigint), ('paid', paid, draft), ('shipped', shipped, paid), ('completed', completed, shipped)) s (status, orders, before)
-) f;
+SELECT month, s.status, s.orders, round(s.orders::numeric / s.before, 4)::numeric(10,4), round(s.orders::numeric / draft, 4)::numeric(10,4)
+FROM counts, LATERAL (VALUES ('draft', draft, NULL::bigint), ('paid', paid, draft), ('shipped', shipped, paid), ('completed', completed, shipped)) s (status, orders, before);

@@ -3,7 +3,5 @@ WITH reached AS (
     FROM crm.order_events e JOIN crm.orders o ON o.id = e.order_id
     WHERE o.workflow = 'sale' GROUP BY 1, 2
 )
-SELECT md5(string_agg(f::text, ' ' ORDER BY f)) FROM (
-    SELECT month, status, orders, round(orders::numeric / lag(orders) OVER w, 4)::numeric(10,4), round(orders::numeric / first_value(orders) OVER w, 4)::numeric(10,4)
-    FROM reached WINDOW w AS (PARTITION BY month ORDER BY array_position('{draft,paid,shipped,completed}', status))
-) f;
+SELECT month, status, orders, round(orders::numeric / lag(orders) OVER w, 4)::numeric(10,4), round(orders::numeric / first_value(orders) OVER w, 4)::numeric(10,4)
+FROM reached WINDOW w AS (PARTITION BY month ORDER BY array_position('{draft,paid,shipped,completed}', status));

@@ -1,1 +1,1 @@
-SELECT md5(string_agg(k::text, ' ' ORDER BY k)) FROM (SELECT month, customers, orders, revenue, revenue_per_day, average_order_value, orders_placed, conversion_rate, refund_rate, repeat_rate FROM crm.kpis) k;
+SELECT month, customers, orders, revenue, revenue_per_day, average_order_value, orders_placed, conversion_rate, refund_rate, repeat_rate FROM crm.kpis;

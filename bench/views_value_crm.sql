@@ -1,1 +1,1 @@
-SELECT md5(string_agg(v::text, ' ' ORDER BY v)) FROM (SELECT customer_key, last_order_on, orders, revenue, recency_score, frequency_score, monetary_score FROM crm.customer_value) v;
+SELECT customer_key, last_order_on, orders, revenue, recency_score, frequency_score, monetary_score FROM crm.customer_value;

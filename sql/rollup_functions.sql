@@ -91,9 +91,10 @@ DECLARE
     signed   text;
     added    text;
     total    constant text := '@extschema@.crm_sum(s.%1$I)';
-    -- Products and customers are many: when nothing waits, their sums are shown as they are kept. (Not by a join with what waits,
-    -- which is a nested loop, and takes minutes, where the planner expects few sums and is wrong.)
-    are_many constant boolean := dimensions && '{product,customer}' AND NOT dimensions && '{category,region}';
+    -- When nothing waits, sums that stay where they are are shown as they are kept. (With what waits not by a join, which is
+    -- a nested loop, and takes minutes, where the planner expects few sums and is wrong.)
+    anything_waits constant text := CASE grain WHEN 'event' THEN '(@extschema@.crm_anything_waits(''event'') OR @extschema@.crm_anything_waits(''order''))'
+        ELSE format('@extschema@.crm_anything_waits(%L)', grain) END;
     at_rest   text := '';
     else_only text := '';
     current_joins text := '';
@@ -225,10 +226,10 @@ BEGIN
         RETURN format(E'SELECT %s%s FROM (\n%s) s\nGROUP BY %s\nHAVING %s', names, sums, array_to_string(arms, E'\nUNION ALL\n'), rtrim(names, ', '),
                       (SELECT string_agg(format(total || ' <> 0', m), ' OR ') FROM unnest(measures) m));
     END IF;
-    IF are_many THEN
-        at_rest := format(E'SELECT %s%s FROM %s s\nWHERE s.%I <> 0 AND NOT @extschema@.crm_anything_waits(%L)\nUNION ALL\n',
-                          names, format(shown_fast, VARIADIC ARRAY(SELECT format('s.%I', m) FROM unnest(measures) m)), @extschema@.crm_kept(rollup), measures[1], grain);
-        else_only := format(E'WHERE @extschema@.crm_anything_waits(%L)\n', grain);
+    IF NOT (by_category OR by_region) THEN
+        at_rest := format(E'SELECT %s%s FROM %s s\nWHERE s.%I <> 0 AND NOT %s\nUNION ALL\n',
+                          names, format(shown_fast, VARIADIC ARRAY(SELECT format('s.%I', m) FROM unnest(measures) m)), @extschema@.crm_kept(rollup), measures[1], anything_waits);
+        else_only := format(E'WHERE %s\n', anything_waits);
     END IF;
     RETURN format(E'%sSELECT %s%s FROM (\n    SELECT %s%s FROM %s s\nUNION ALL\n%s) s\n%sGROUP BY %s\nHAVING %s <> 0',
                   at_rest, names, format(shown_fast, VARIADIC ARRAY(SELECT format(total, m) FROM unnest(measures) m)), names, added, @extschema@.crm_kept(rollup),
