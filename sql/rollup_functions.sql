@@ -91,8 +91,8 @@ DECLARE
     signed   text;
     added    text;
     total    constant text := '@extschema@.crm_sum(s.%1$I)';
-    -- When nothing waits, sums that stay where they are are shown as they are kept. (With what waits not by a join, which is
-    -- a nested loop, and takes minutes, where the planner expects few sums and is wrong.)
+    -- When nothing waits, sums are shown as they are kept, but for those by category or region, of which some may be on the move.
+    -- (With what waits not by a join, which is a nested loop, and takes minutes, where the planner expects few sums and is wrong.)
     anything_waits constant text := CASE grain WHEN 'event' THEN '(@extschema@.crm_anything_waits(''event'') OR @extschema@.crm_anything_waits(''order''))'
         ELSE format('@extschema@.crm_anything_waits(%L)', grain) END;
     at_rest   text := '';
