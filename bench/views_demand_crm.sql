@@ -1,1 +1,1 @@
-SELECT region, gender, customers, buyers, orders, revenue FROM (SELECT region, gender, sum(customers) AS customers, sum(buyers) AS buyers, sum(orders) AS orders, sum(revenue) AS revenue FROM crm.customer_demand GROUP BY 1, 2) a;
+SELECT region, gender, sum(customers), sum(buyers), sum(orders), sum(revenue) FROM crm.customer_demand GROUP BY 1, 2;
