@@ -32,7 +32,6 @@
 #include "utils/snapmgr.h"
 
 #include "advance.h"
-#include "capture.h"
 #include "catalog.h"
 #include "door.h"
 #include "history.h"
@@ -160,10 +159,10 @@ crm_can_update_directly(Relation rel, const Door *door)
 static bool
 leave_out_capture(const Door *door, ResultRelInfo *info)
 {
-	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || !door->recorder_captures)
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || !OidIsValid(door->capture_trigger))
 		return false;
 	for (int i = 0; i < info->ri_TrigDesc->numtriggers; i++)
-		if (crm_calls(&info->ri_TrigDesc->triggers[i], crm_capture_order))
+		if (info->ri_TrigDesc->triggers[i].tgoid == door->capture_trigger)
 			info->ri_TrigDesc->triggers[i].tgenabled = TRIGGER_DISABLED;
 	return true;
 }

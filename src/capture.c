@@ -156,7 +156,7 @@ check_source(Source *source, Relation rel)
 			source->numbers[i] = crm_column(rel, source->columns[i].name, source->columns[i].type);
 	}
 	if (source == &orders)
-		inserts_are_told = crm_recorder_can_capture(rel);
+		inserts_are_told = OidIsValid(crm_trigger_for_recorder(rel));
 	source->relid = RelationGetRelid(rel);
 }
 
@@ -696,15 +696,15 @@ crm_is_watched(Relation rel)
 	return false;
 }
 
-bool
-crm_recorder_can_capture(Relation rel)
+Oid
+crm_trigger_for_recorder(Relation rel)
 {
 	const TriggerDesc *triggers;
-	bool		is_captured = false;
+	Oid			captures = InvalidOid;
 	bool		is_recorded = false;
 
 	if (RelationGetRelid(rel) != crm_table_oid("orders") || crm_is_watched(rel))
-		return false;
+		return InvalidOid;
 	/* as in may_hold() */
 	triggers = CopyTriggerDesc(rel->trigdesc);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
@@ -714,10 +714,11 @@ crm_recorder_can_capture(Relation rel)
 		if (!TRIGGER_FOR_ROW(trigger->tgtype) || !TRIGGER_FOR_INSERT(trigger->tgtype) || !TRIGGER_FOR_UPDATE(trigger->tgtype) ||
 			trigger->tgqual != NULL || trigger->tgnattr != 0 || trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN)
 			continue;
-		is_captured |= crm_calls(trigger, crm_capture_order);
+		if (crm_calls(trigger, crm_capture_order))
+			captures = trigger->tgoid;
 		is_recorded |= crm_calls(trigger, crm_record_event);
 	}
-	return is_captured && is_recorded;
+	return is_recorded ? captures : InvalidOid;
 }
 
 void

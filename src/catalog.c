@@ -11,8 +11,10 @@
 #include "common/hashfn.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 
 #include "catalog.h"
@@ -20,12 +22,74 @@
 
 PG_FUNCTION_INFO_V1(crm_invalidate_cache);
 
+/* Tables that were asked for, as long as neither they nor a schema change: a step asks for several. */
+typedef struct KnownTable
+{
+	NameData	name;			/* hash key */
+	Oid			relid;			/* InvalidOid if forgotten */
+} KnownTable;
+
+static HTAB *known_tables = NULL;
+static uint64 changes_heard_of = 0;
+
+static void
+forget_table(Oid relid)
+{
+	HASH_SEQ_STATUS all;
+	KnownTable *table;
+
+	changes_heard_of++;
+	if (known_tables == NULL)
+		return;
+	hash_seq_init(&all, known_tables);
+	while ((table = hash_seq_search(&all)) != NULL)
+		if (relid == InvalidOid || table->relid == relid)
+			table->relid = InvalidOid;
+}
+
+static void
+schema_changed(Datum arg, int cache, uint32 hash)
+{
+	forget_table(InvalidOid);
+}
+
+static KnownTable *
+known_table(const char *name)
+{
+	KnownTable *table;
+	bool		found;
+
+	Assert(strlen(name) < NAMEDATALEN);
+	if (known_tables == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = NAMEDATALEN;
+		ctl.entrysize = sizeof(KnownTable);
+		ctl.hcxt = TopMemoryContext;
+		known_tables = hash_create("crm tables", 32, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	}
+	table = hash_search(known_tables, name, HASH_ENTER, &found);
+	if (!found)
+		table->relid = InvalidOid;
+	return table;
+}
+
 Oid
 crm_table_oid(const char *name)
 {
-	Oid			schema = get_namespace_oid(CRM_SCHEMA, true);
-	Oid			relid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+	KnownTable *table = known_table(name);
+	uint64		heard_before = changes_heard_of;
+	Oid			schema;
+	Oid			relid;
 
+	if (OidIsValid(table->relid))
+		return table->relid;
+	schema = get_namespace_oid(CRM_SCHEMA, true);
+	relid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+	/* to look it up may bring news, which may be of this table */
+	if (changes_heard_of == heard_before)
+		table->relid = relid;
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -108,6 +172,13 @@ void
 crm_on_relation_change(void (*forget) (Oid relid))
 {
 	CacheRegisterRelcacheCallback(relation_changed, PointerGetDatum(forget));
+}
+
+void
+crm_catalog_init(void)
+{
+	crm_on_relation_change(forget_table);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
 }
 
 /*

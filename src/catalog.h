@@ -37,4 +37,6 @@ extern void crm_lock_name(Oid relid, const text *name);
  */
 extern void crm_on_relation_change(void (*forget) (Oid relid));
 
+extern void crm_catalog_init(void);
+
 #endif							/* CRM_CATALOG_H */

@@ -8,6 +8,7 @@
 #include "utils/guc.h"
 
 #include "capture.h"
+#include "catalog.h"
 #include "changes.h"
 #include "checks.h"
 #include "door.h"
@@ -73,6 +74,7 @@ _PG_init(void)
 	crm_merge_worker_init();
 	MarkGUCPrefixReserved("crm");
 
+	crm_catalog_init();
 	crm_workflow_cache_init();
 	crm_settings_init();
 	crm_door_init();

@@ -67,7 +67,7 @@ typedef struct Door
 	bool		key_byval;
 	bool		plain_update;	/* no rule, policy or trigger needs a statement */
 	bool		is_watched;		/* as crm_is_watched() says, see capture.h */
-	bool		recorder_captures;	/* as crm_recorder_can_capture() says */
+	Oid			capture_trigger;	/* whose work the recorder does, as crm_trigger_for_recorder() says */
 	bool		steps_need_checks;	/* a CHECK constraint is about what a step changes */
 
 	/* history, if there is a crm_record_event trigger */

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(53);
+SELECT plan(55);
 
 CREATE ROLE crm_test_mallory;
 CREATE SCHEMA crm_test AUTHORIZATION crm_test_mallory;
@@ -51,6 +51,8 @@ SELECT is(pg_temp.outcome(change), expected, change) FROM (VALUES
     ('ALTER TABLE crm.orders ALTER COLUMN status TYPE varchar', '42804 column "status" of table crm.orders is of type character varying, but crm needs text'),
     ('ALTER TABLE crm.orders DROP CONSTRAINT orders_have_a_unique_id CASCADE', '42P16 table crm.orders has no primary key of one column'),
     ('ALTER TABLE crm.orders RENAME TO old_orders', '42P01 table "crm.orders" does not exist'),
+    ('ALTER TABLE crm.order_changes_1 RENAME TO old_changes', '42P01 table "crm.order_changes_1" does not exist'),
+    ('ALTER TABLE crm.order_changes_1 RENAME TO old_changes; CREATE TABLE crm.order_changes_1 (LIKE crm.old_changes)', '00001 submitted'),
     ('ALTER SCHEMA crm RENAME TO sales', '42P01 table "crm.orders" does not exist'),
     ('ALTER TABLE crm.orders RENAME TO old_orders; CREATE VIEW crm.orders AS SELECT * FROM crm.old_orders', '42809 crm.orders is not a table'),
     ('ALTER TABLE crm.orders RENAME COLUMN id TO number', '00001 submitted'),
