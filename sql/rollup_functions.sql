@@ -20,11 +20,22 @@ CREATE FUNCTION @extschema@.crm_waits_from(changes regclass) RETURNS tid
 CREATE FUNCTION @extschema@.crm_waiting_from(changes text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 RETURN format('@extschema@.crm_waits_from(%L)', format('crm.%I', changes));
-CREATE FUNCTION @extschema@.crm_waiting(grain text) RETURNS text
+CREATE FUNCTION @extschema@.crm_waiting_rows(grain text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 RETURN format('(SELECT * FROM crm.%1$I c WHERE c.ctid >= %2$s AND c.day IS NOT NULL UNION ALL SELECT * FROM crm.%3$I c WHERE c.ctid >= %4$s AND c.day IS NOT NULL)',
               grain || '_changes_1', @extschema@.crm_waiting_from(grain || '_changes_1'),
               grain || '_changes_2', @extschema@.crm_waiting_from(grain || '_changes_2'));
+-- As figures count them: a step of an order is one row, for the status that it comes into and against the one that it left,
+-- and mostly tells of the event as well.
+CREATE FUNCTION @extschema@.crm_waiting(grain text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+RETURN CASE grain
+    WHEN 'order' THEN format($$(SELECT day, customer_id, owner, currency, workflow, status, orders, total FROM %1$s x
+        UNION ALL SELECT day, customer_id, owner, currency, workflow, left_status, -orders, -total FROM %1$s x WHERE left_status IS NOT NULL)$$,
+                            @extschema@.crm_waiting_rows('order'))
+    WHEN 'event' THEN format('(SELECT day, event, from_status, to_status, events, dwell FROM %s e UNION ALL SELECT stepped_on, event, left_status, status, orders, dwell FROM %s o WHERE event IS NOT NULL)',
+                            @extschema@.crm_waiting_rows('event'), @extschema@.crm_waiting_rows('order'))
+    ELSE @extschema@.crm_waiting_rows(grain) END;
 
 CREATE FUNCTION @extschema@.crm_anything_waits(grain text) RETURNS boolean
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
@@ -77,7 +88,7 @@ DECLARE
     measures text[];
     shown    text;      -- the measures as people read them
     shown_fast text;    -- the same, of sums: %s for each
-    changes  text;
+    changes  constant text := @extschema@.crm_waiting(grain);
     marks    text := 'crm.dimension_changes';
     names    text := '';
     current  text := '';
@@ -114,7 +125,6 @@ BEGIN
         measures := '{lines,quantity,amount}';
         shown := 'sum(s.lines)::bigint AS lines, (sum(s.quantity) * 0.001)::numeric(20,3) AS quantity, (sum(s.amount) * 0.01)::numeric(20,2) AS amount';
         shown_fast := '%s AS lines, @extschema@.crm_decimal(%s, 3)::numeric(20,3) AS quantity, @extschema@.crm_decimal(%s, 2)::numeric(20,2) AS amount';
-        changes := @extschema@.crm_waiting(grain);
     ELSIF grain = 'order' THEN
         facts := $$SELECT o.placed_on AS day, o.customer_id, o.owner, o.currency, o.workflow, o.status, 1 AS orders,
             (o.reporting_total * 100)::bigint AS total
@@ -122,7 +132,6 @@ BEGIN
         measures := '{orders,total}';
         shown := 'sum(s.orders)::bigint AS orders, (sum(s.total) * 0.01)::numeric(20,2) AS total';
         shown_fast := '%s AS orders, @extschema@.crm_decimal(%s, 2)::numeric(20,2) AS total';
-        changes := @extschema@.crm_waiting(grain);
     ELSIF grain IS DISTINCT FROM 'event' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('grain "%s" does not exist', grain),
             HINT = 'line, order and event do.';
@@ -133,15 +142,9 @@ BEGIN
         measures := '{events,dwell}';
         shown := 'sum(s.events)::bigint AS events, (sum(s.dwell) * 0.000001)::numeric(20,6) AS dwell_seconds';
         shown_fast := '%s AS events, @extschema@.crm_decimal(%s, 6)::numeric(20,6) AS dwell_seconds';
-        -- a step is mostly told of together with its order
-        changes := format('(SELECT day, event, from_status, to_status, events, dwell FROM %s e UNION ALL SELECT stepped_on, event, left_status, status, orders, dwell FROM %s o WHERE event IS NOT NULL)',
-                          @extschema@.crm_waiting('event'), @extschema@.crm_waiting('order'));
     END IF;
     IF part = 'move' THEN
         marks := 'taken_dimensions';
-    ELSIF grain = 'order' THEN
-        changes := format($$(SELECT day, customer_id, owner, currency, workflow, status, orders, total FROM %1$s x
-        UNION ALL SELECT day, customer_id, owner, currency, workflow, left_status, -orders, -total FROM %1$s x WHERE left_status IS NOT NULL)$$, changes);
     END IF;
 
     FOREACH dimension IN ARRAY dimensions LOOP
@@ -728,7 +731,8 @@ COMMENT ON FUNCTION @extschema@.crm_waits_from(regclass) IS 'The place in a chan
 COMMENT ON FUNCTION @extschema@.crm_anything_waits(text) IS 'Whether changes of a grain wait to be merged';
 COMMENT ON FUNCTION @extschema@.crm_current_xact_id() IS 'The transaction that rows which are written now have as xmin, also in a subtransaction';
 COMMENT ON FUNCTION @extschema@.crm_waiting_from(text) IS 'The place in a change table from which on something waits, as an SQL expression';
-COMMENT ON FUNCTION @extschema@.crm_waiting(text) IS 'The changes of a grain that wait, as an SQL expression';
+COMMENT ON FUNCTION @extschema@.crm_waiting_rows(text) IS 'The rows of a grain''s change tables that wait, as an SQL expression';
+COMMENT ON FUNCTION @extschema@.crm_waiting(text) IS 'What waits for a grain, as figures count it, as an SQL expression';
 COMMENT ON FUNCTION @extschema@.crm_first_waiting_page(regclass, bigint) IS 'The page of a change table from which on something waits after this transaction';
 COMMENT ON FUNCTION @extschema@.crm_is_seen_by_all(xid8) IS 'Whether no snapshot is left that is older than a transaction';
 COMMENT ON FUNCTION @extschema@.crm_prune_changes(regclass) IS 'Cleans the pages of a change table before it is emptied, so that a standby hears of it';

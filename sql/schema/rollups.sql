@@ -217,7 +217,7 @@ FROM crm.merge_state s
 CROSS JOIN (SELECT count(*) AS waiting_changes, min(c.written_at) AS oldest
             FROM (SELECT written_at FROM %1$s l UNION ALL SELECT written_at FROM %2$s o UNION ALL SELECT written_at FROM %3$s e
                   UNION ALL SELECT written_at FROM crm.dimension_changes) c) w$status$,
-    @extschema@.crm_waiting('line'), @extschema@.crm_waiting('order'), @extschema@.crm_waiting('event'));
+    @extschema@.crm_waiting_rows('line'), @extschema@.crm_waiting_rows('order'), @extschema@.crm_waiting_rows('event'));
 END $do$;
 COMMENT ON VIEW   crm.rollup_status                 IS 'Whether changes are merged in time: what waits, and how the last merge went';
 COMMENT ON COLUMN crm.rollup_status.waiting_changes IS 'Changes that readers of the figures add up themselves; fast while there are some 10,000';

@@ -143,7 +143,7 @@ for (1 .. 10)
 $writer->query('COMMIT');
 value('SELECT crm_merge_rollups()');
 my $size = value('SELECT bytes / 8192 FROM crm.rollup_status');
-my ($read) = value('EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) SELECT count(*) FROM ' . value(q(SELECT crm_waiting('order'))) . ' c') =~ /Buffers: shared hit=(\d+)/;
+my ($read) = value('EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) SELECT count(*) FROM ' . value(q(SELECT crm_waiting_rows('order'))) . ' c') =~ /Buffers: shared hit=(\d+)/;
 cmp_ok($size, '>', 100, 'merged changes cannot go away');
 cmp_ok($read, '<', 20, 'a new reader does not step over them');
 is($report->query('SELECT status, orders FROM crm.orders_by_status ORDER BY 1'), $before, 'the report shows what it did');
