@@ -162,16 +162,25 @@ crm_lock_name(Oid relid, const text *name)
 	LockDatabaseObject(relid, hash, 0, ExclusiveLock);
 }
 
+/* PostgreSQL has room for ten who want to hear of relations, all extensions and its own included: we are one. */
+static void (*forgetters[10]) (Oid relid);
+static int	nforgetters = 0;
+
 static void
-relation_changed(Datum forget, Oid relid)
+relation_changed(Datum arg, Oid relid)
 {
-	((void (*) (Oid)) DatumGetPointer(forget)) (relid);
+	for (int i = 0; i < nforgetters; i++)
+		forgetters[i] (relid);
 }
 
 void
 crm_on_relation_change(void (*forget) (Oid relid))
 {
-	CacheRegisterRelcacheCallback(relation_changed, PointerGetDatum(forget));
+	if (nforgetters == lengthof(forgetters))
+		elog(ERROR, "too many want to hear of relations");
+	if (nforgetters == 0)
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	forgetters[nforgetters++] = forget;
 }
 
 void

@@ -12,10 +12,10 @@
 
 #include "executor/executor.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "catalog.h"
 #include "checks.h"
 
 typedef struct KnownChecks
@@ -33,7 +33,7 @@ static ExecutorStart_hook_type next_hook = NULL;
 static bool is_ours = false;
 
 static void
-forget_checks(Datum arg, Oid relid)
+forget_checks(Oid relid)
 {
 	HASH_SEQ_STATUS scan;
 	KnownChecks *known;
@@ -137,7 +137,7 @@ crm_execute_write(SPIPlanPtr plan, Datum *values)
 void
 crm_checks_init(void)
 {
-	CacheRegisterRelcacheCallback(forget_checks, (Datum) 0);
+	crm_on_relation_change(forget_checks);
 	next_hook = ExecutorStart_hook;
 	ExecutorStart_hook = start_executor;
 }

@@ -26,6 +26,11 @@ my @foreign =
 cmp_ok(scalar @symbols, '>', 0, 'the library exports symbols');
 is_deeply(\@foreign, [], 'all of them begin with crm_');
 
+# PostgreSQL has ten places for callbacks on relations, its own and those of all extensions; with eight of ours
+# there was none left for the process that feeds a subscriber.
+my @callbacks = map { slurp($_) =~ /\bCacheRegisterRelcacheCallback\b/g } glob('src/*.c');
+is(scalar @callbacks, 1, 'the library takes one place of the few for callbacks');
+
 my @long = grep { (slurp($_) =~ tr/\n//) > 1000 } glob('src/*.{c,h}');
 is_deeply(\@long, [], 'no source file has more than 1000 lines');
 
