@@ -159,10 +159,10 @@ crm_can_update_directly(Relation rel, const Door *door)
 static bool
 leave_out_capture(const Door *door, ResultRelInfo *info)
 {
-	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || !OidIsValid(door->capture_trigger))
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || !OidIsValid(door->capture_function))
 		return false;
 	for (int i = 0; i < info->ri_TrigDesc->numtriggers; i++)
-		if (info->ri_TrigDesc->triggers[i].tgoid == door->capture_trigger)
+		if (info->ri_TrigDesc->triggers[i].tgfoid == door->capture_function)
 			info->ri_TrigDesc->triggers[i].tgenabled = TRIGGER_DISABLED;
 	return true;
 }

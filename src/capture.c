@@ -130,6 +130,7 @@ void
 crm_capture_init(void)
 {
 	crm_on_relation_change(forget_columns);
+	crm_on_function_change(forget_columns);
 }
 
 /*
@@ -156,7 +157,7 @@ check_source(Source *source, Relation rel)
 			source->numbers[i] = crm_column(rel, source->columns[i].name, source->columns[i].type);
 	}
 	if (source == &orders)
-		inserts_are_told = OidIsValid(crm_trigger_for_recorder(rel));
+		inserts_are_told = OidIsValid(crm_capture_left_to_recorder(rel));
 	source->relid = RelationGetRelid(rel);
 }
 
@@ -697,7 +698,7 @@ crm_is_watched(Relation rel)
 }
 
 Oid
-crm_trigger_for_recorder(Relation rel)
+crm_capture_left_to_recorder(Relation rel)
 {
 	const TriggerDesc *triggers;
 	Oid			captures = InvalidOid;
@@ -715,7 +716,7 @@ crm_trigger_for_recorder(Relation rel)
 			trigger->tgqual != NULL || trigger->tgnattr != 0 || trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN)
 			continue;
 		if (crm_calls(trigger, crm_capture_order))
-			captures = trigger->tgoid;
+			captures = trigger->tgfoid;
 		is_recorded |= crm_calls(trigger, crm_record_event);
 	}
 	return is_recorded ? captures : InvalidOid;

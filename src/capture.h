@@ -20,10 +20,10 @@ extern void crm_capture_init(void);
 extern void crm_capture_step(TriggerData *of_order, Relation events, TupleTableSlot *event);
 
 /*
- * The trigger that calls crm_capture_order(), if crm_record_event() can tell the change tables of an order what that
+ * The OID of crm_capture_order(), if crm_record_event() can tell the change tables of an order what that
  * would, in one row with the event: both are there as we have made them, and nobody looks in between. Else InvalidOid
  */
-extern Oid	crm_trigger_for_recorder(Relation rel);
+extern Oid	crm_capture_left_to_recorder(Relation rel);
 
 /*
  * Whether triggers of the user's see what a command has written before the change tables have

@@ -53,13 +53,11 @@ schema_changed(Datum arg, int cache, uint32 hash)
 	forget_table(InvalidOid);
 }
 
-static KnownTable *
-known_table(const char *name)
+static void
+remember_table(const char *name, Oid relid)
 {
 	KnownTable *table;
-	bool		found;
 
-	Assert(strlen(name) < NAMEDATALEN);
 	if (known_tables == NULL)
 	{
 		HASHCTL		ctl = {0};
@@ -69,32 +67,39 @@ known_table(const char *name)
 		ctl.hcxt = TopMemoryContext;
 		known_tables = hash_create("crm tables", 32, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	}
-	table = hash_search(known_tables, name, HASH_ENTER, &found);
-	if (!found)
-		table->relid = InvalidOid;
-	return table;
+	table = hash_search(known_tables, name, HASH_ENTER, NULL);
+	table->relid = relid;
+}
+
+static Oid
+known_table(const char *name)
+{
+	/* a name may be what a user has given; of a longer one only the beginning would be looked at */
+	KnownTable *table = known_tables == NULL || strlen(name) >= NAMEDATALEN ? NULL :
+		hash_search(known_tables, name, HASH_FIND, NULL);
+
+	return table == NULL ? InvalidOid : table->relid;
 }
 
 Oid
 crm_table_oid(const char *name)
 {
-	KnownTable *table = known_table(name);
+	Oid			relid = known_table(name);
 	uint64		heard_before = changes_heard_of;
 	Oid			schema;
-	Oid			relid;
 
-	if (OidIsValid(table->relid))
-		return table->relid;
+	if (OidIsValid(relid))
+		return relid;
 	schema = get_namespace_oid(CRM_SCHEMA, true);
 	relid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
-	/* to look it up may bring news, which may be of this table */
-	if (changes_heard_of == heard_before)
-		table->relid = relid;
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table \"%s.%s\" does not exist", CRM_SCHEMA, name),
 				 errhint("CREATE EXTENSION crm makes the tables; it does not if crm.create_tables or row_security is off.")));
+	/* to look it up may have brought news, which may be of this table */
+	if (changes_heard_of == heard_before)
+		remember_table(name, relid);
 	return relid;
 }
 
@@ -181,6 +186,18 @@ crm_on_relation_change(void (*forget) (Oid relid))
 	if (nforgetters == 0)
 		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	forgetters[nforgetters++] = forget;
+}
+
+static void
+function_changed(Datum forget, int cache, uint32 hash)
+{
+	((void (*) (Oid)) DatumGetPointer(forget)) (InvalidOid);
+}
+
+void
+crm_on_function_change(void (*forget) (Oid relid))
+{
+	CacheRegisterSyscacheCallback(PROCOID, function_changed, PointerGetDatum(forget));
 }
 
 void

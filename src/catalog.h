@@ -37,6 +37,9 @@ extern void crm_lock_name(Oid relid, const text *name);
  */
 extern void crm_on_relation_change(void (*forget) (Oid relid));
 
+/* The same, with InvalidOid, whenever a function changes: for what is known of the triggers of tables */
+extern void crm_on_function_change(void (*forget) (Oid relid));
+
 extern void crm_catalog_init(void);
 
 #endif							/* CRM_CATALOG_H */

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(207);
+SELECT plan(210);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -293,6 +293,23 @@ SELECT crm_advance_order(990003, 'submit');
 SELECT results_eq('SELECT what, is_right, count(*) FROM seen GROUP BY 1, 2 ORDER BY 1', $$VALUES ('create', true, 1::bigint), ('submit', true, 1)$$, 'a trigger before the event sees the figures as the orders are');
 DROP TRIGGER a_look ON crm.order_events;
 SELECT pg_temp.exact_and_merged('after it');
+
+-- Who tells of an order is found out once, and anew when triggers or functions change: never both, never neither.
+CREATE TRIGGER orders_capture_again AFTER INSERT OR UPDATE ON crm.orders FOR EACH ROW EXECUTE FUNCTION crm_capture_order();
+INSERT INTO crm.orders (id, customer_id) VALUES (990005, 1);
+SELECT crm_advance_order(990005, 'submit');
+SELECT pg_temp.exact('a second trigger that tells of orders: steps and new orders count once');
+DROP TRIGGER orders_capture_again ON crm.orders;
+INSERT INTO crm.orders (id, customer_id) VALUES (990007, 1);
+ALTER FUNCTION crm_capture_order() SET search_path = pg_catalog;
+ANALYZE crm.order_events; -- news of one of the two tables only
+INSERT INTO crm.orders (id, customer_id) VALUES (990009, 1);
+SELECT crm_advance_order(990009, 'submit');
+SELECT pg_temp.exact('the function that tells of orders is called through another one');
+ALTER FUNCTION crm_capture_order() RESET ALL;
+INSERT INTO crm.orders (id, customer_id) VALUES (990011, 1);
+SELECT crm_advance_order(990011, 'submit');
+SELECT pg_temp.exact('and is not any more');
 
 -- Subtransactions
 SAVEPOINT s;
