@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(56);
+SELECT plan(57);
 
 CREATE ROLE crm_test_mallory;
 CREATE SCHEMA crm_test AUTHORIZATION crm_test_mallory;
@@ -82,7 +82,9 @@ SELECT is(pg_temp.outcome('ALTER TABLE crm.order_events DROP CONSTRAINT order_ev
     true, 'numbers that are text');
 
 -- Big things
-SELECT throws_ok($$SELECT crm_anything_waits(repeat('x', 60))$$, '42P01', format('table "crm.%s_changes_1" does not exist', repeat('x', 60)), 'a long grain');
+SELECT format('CREATE TABLE crm.%s_changes_1 (LIKE crm.order_changes_1)', repeat('x', 53)) \gexec
+SELECT throws_ok($$SELECT crm_anything_waits(repeat('x', 53))$$, '42P01', format('table "crm.%s_changes_2" does not exist', repeat('x', 53)), 'a grain as long as can be');
+SELECT throws_ok($$SELECT crm_anything_waits(repeat('x', 53) || '_changes_1')$$, '42P01', format('table "crm.%s_changes_1_changes_1" does not exist', repeat('x', 53)), 'a longer one that begins alike');
 SELECT is((SELECT count(crm_advance_order(id, 'submit')) FROM crm.orders WHERE id > 100), 1900::bigint, 'many steps in one statement');
 SELECT is(crm_advance_order(1, 'submit', repeat('注', 1000000)), 'submitted', 'a long note');
 SELECT is((SELECT length(note) FROM crm.order_events WHERE order_id = 1 AND seq = 2), 1000000, 'is kept whole');
