@@ -34,6 +34,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "capture.h"
@@ -130,7 +131,7 @@ void
 crm_capture_init(void)
 {
 	crm_on_relation_change(forget_columns);
-	crm_on_function_change(forget_columns);
+	crm_on_catalog_change(PROCOID, forget_columns);
 }
 
 /*

@@ -48,12 +48,6 @@ forget_table(Oid relid)
 }
 
 static void
-schema_changed(Datum arg, int cache, uint32 hash)
-{
-	forget_table(InvalidOid);
-}
-
-static void
 remember_table(const char *name, Oid relid)
 {
 	KnownTable *table;
@@ -189,22 +183,22 @@ crm_on_relation_change(void (*forget) (Oid relid))
 }
 
 static void
-function_changed(Datum forget, int cache, uint32 hash)
+catalog_changed(Datum forget, int cache, uint32 hash)
 {
 	((void (*) (Oid)) DatumGetPointer(forget)) (InvalidOid);
 }
 
 void
-crm_on_function_change(void (*forget) (Oid relid))
+crm_on_catalog_change(int cache, void (*forget) (Oid relid))
 {
-	CacheRegisterSyscacheCallback(PROCOID, function_changed, PointerGetDatum(forget));
+	CacheRegisterSyscacheCallback(cache, catalog_changed, PointerGetDatum(forget));
 }
 
 void
 crm_catalog_init(void)
 {
 	crm_on_relation_change(forget_table);
-	CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
+	crm_on_catalog_change(NAMESPACEOID, forget_table);
 }
 
 /*

@@ -37,8 +37,8 @@ extern void crm_lock_name(Oid relid, const text *name);
  */
 extern void crm_on_relation_change(void (*forget) (Oid relid));
 
-/* The same, with InvalidOid, whenever a function changes: for what is known of the triggers of tables */
-extern void crm_on_function_change(void (*forget) (Oid relid));
+/* The same, with InvalidOid, whenever anything of a kind changes: PROCOID, a function, for example */
+extern void crm_on_catalog_change(int cache, void (*forget) (Oid relid));
 
 extern void crm_catalog_init(void);
 

@@ -57,7 +57,7 @@ void
 crm_door_init(void)
 {
 	crm_on_relation_change(forget_doors);
-	crm_on_function_change(forget_doors);
+	crm_on_catalog_change(PROCOID, forget_doors);
 }
 
 /*

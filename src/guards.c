@@ -73,19 +73,13 @@ forget_guards(Oid relid)
 	guards_valid = false;
 }
 
-static void
-forget_functions(Datum arg, int cacheid, uint32 hashvalue)
-{
-	guards_valid = false;
-}
-
 void
 crm_guards_init(void)
 {
 	crm_on_relation_change(forget_guards);
-	CacheRegisterSyscacheCallback(PROCOID, forget_functions, (Datum) 0);
-	CacheRegisterSyscacheCallback(OPEROID, forget_functions, (Datum) 0);
-	CacheRegisterSyscacheCallback(TYPEOID, forget_functions, (Datum) 0);
+	crm_on_catalog_change(PROCOID, forget_guards);
+	crm_on_catalog_change(OPEROID, forget_guards);
+	crm_on_catalog_change(TYPEOID, forget_guards);
 }
 
 static void
