@@ -32,6 +32,7 @@
 #include "utils/snapmgr.h"
 
 #include "advance.h"
+#include "capture.h"
 #include "catalog.h"
 #include "door.h"
 #include "history.h"
@@ -157,12 +158,14 @@ crm_can_update_directly(Relation rel, const Door *door)
  * need not be fetched again. The relation info owns a copy of the triggers, we may change it.
  */
 static bool
-leave_out_capture(const Door *door, ResultRelInfo *info)
+leave_out_capture(ResultRelInfo *info)
 {
-	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || !OidIsValid(door->capture_function))
+	Oid			capture = crm_capture_left_to_recorder(info->ri_RelationDesc);
+
+	if (!OidIsValid(capture))
 		return false;
 	for (int i = 0; i < info->ri_TrigDesc->numtriggers; i++)
-		if (info->ri_TrigDesc->triggers[i].tgfoid == door->capture_function)
+		if (info->ri_TrigDesc->triggers[i].tgfoid == capture)
 			info->ri_TrigDesc->triggers[i].tgenabled = TRIGGER_DISABLED;
 	return true;
 }
@@ -197,7 +200,7 @@ crm_update_directly(Relation rel, const Door *door, CrmStep *steps, int n)
 	if (!door->steps_need_checks && RelationGetDescr(rel)->constr != NULL)
 		crm_check_exprs(info) = palloc0(sizeof(ExprState *) *
 										(RelationGetDescr(rel)->constr->num_check + 1));
-	to_capture = leave_out_capture(door, info);
+	to_capture = leave_out_capture(info);
 	crm_epq_init(&epq, estate);
 	AfterTriggerBeginQuery();
 	for (int i = 0; i < n; i++)

@@ -101,8 +101,10 @@ static Source events = {"order_events", 5, {
 
 static Source *const sources[] = {&orders, &lines, &events};
 
-/* Whether crm_record_event() tells of new orders, good as long as orders.relid is set */
-static bool inserts_are_told;
+/* What crm_capture_left_to_recorder() has found about crm.orders, good as long as that is left_to_recorder_of */
+static Oid	left_to_recorder;
+static Oid	left_to_recorder_of = InvalidOid;
+static uint64 news = 0;
 
 /* An order as the figures see it. Texts lie in the slot that it was read from. */
 typedef struct CapturedOrder
@@ -125,6 +127,9 @@ forget_columns(Oid relid)
 	for (int i = 0; i < lengthof(sources); i++)
 		if (relid == InvalidOid || relid == sources[i]->relid)
 			sources[i]->relid = InvalidOid;
+	if (relid == InvalidOid || relid == left_to_recorder_of)
+		left_to_recorder_of = InvalidOid;
+	news++;
 }
 
 void
@@ -157,8 +162,6 @@ check_source(Source *source, Relation rel)
 		else
 			source->numbers[i] = crm_column(rel, source->columns[i].name, source->columns[i].type);
 	}
-	if (source == &orders)
-		inserts_are_told = OidIsValid(crm_capture_left_to_recorder(rel));
 	source->relid = RelationGetRelid(rel);
 }
 
@@ -476,7 +479,7 @@ crm_capture_order(PG_FUNCTION_ARGS)
 	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_capture_order", CRM_TRIGGER_AFTER_ANY_ROW);
 
 	check_source(&orders, trigger->tg_relation);
-	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) || !inserts_are_told || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) || !OidIsValid(crm_capture_left_to_recorder(trigger->tg_relation)))
 		capture_order(trigger, NULL);
 	PG_RETURN_POINTER(NULL);
 }
@@ -698,14 +701,14 @@ crm_is_watched(Relation rel)
 	return false;
 }
 
-Oid
-crm_capture_left_to_recorder(Relation rel)
+static Oid
+find_left_to_recorder(Relation rel)
 {
 	const TriggerDesc *triggers;
 	Oid			captures = InvalidOid;
 	bool		is_recorded = false;
 
-	if (RelationGetRelid(rel) != crm_table_oid("orders") || crm_is_watched(rel))
+	if (crm_is_watched(rel))
 		return InvalidOid;
 	/* as in may_hold() */
 	triggers = CopyTriggerDesc(rel->trigdesc);
@@ -721,6 +724,27 @@ crm_capture_left_to_recorder(Relation rel)
 		is_recorded |= crm_calls(trigger, crm_record_event);
 	}
 	return is_recorded ? captures : InvalidOid;
+}
+
+Oid
+crm_capture_left_to_recorder(Relation rel)
+{
+	uint64		news_before = news;
+	Oid			found;
+
+	/* the triggers that fire are others then */
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || RelationGetRelid(rel) != crm_table_oid("orders"))
+		return InvalidOid;
+	if (RelationGetRelid(rel) == left_to_recorder_of)
+		return left_to_recorder;
+	found = find_left_to_recorder(rel);
+	/* to look functions up may have brought news, which may be of those */
+	if (news == news_before)
+	{
+		left_to_recorder = found;
+		left_to_recorder_of = RelationGetRelid(rel);
+	}
+	return found;
 }
 
 void

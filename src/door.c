@@ -392,7 +392,6 @@ build_door(Door *door, Relation rel)
 	find_key_equality(door);
 	door->plain_update = has_plain_update(rel, triggers, door->status);
 	door->is_watched = crm_is_watched(rel);
-	door->capture_function = crm_capture_left_to_recorder(rel);
 	door->steps_need_checks = needs_checks(rel, door);
 	get_typlenbyval(door->key_type, &door->key_len, &door->key_byval);
 

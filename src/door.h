@@ -67,7 +67,6 @@ typedef struct Door
 	bool		key_byval;
 	bool		plain_update;	/* no rule, policy or trigger needs a statement */
 	bool		is_watched;		/* as crm_is_watched() says, see capture.h */
-	Oid			capture_function;	/* of crm_capture_order(), as crm_capture_left_to_recorder() says */
 	bool		steps_need_checks;	/* a CHECK constraint is about what a step changes */
 
 	/* history, if there is a crm_record_event trigger */

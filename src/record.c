@@ -173,7 +173,7 @@ crm_record_event(PG_FUNCTION_ARGS)
 		of_order = trigger;
 		step->captured = true;
 	}
-	else if (is_insert && OidIsValid(door->capture_function) && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+	else if (is_insert && OidIsValid(crm_capture_left_to_recorder(rel)))
 		of_order = trigger;
 	if (is_insert)
 		record_insert(door, rel, new, &row);
