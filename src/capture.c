@@ -799,13 +799,13 @@ crm_capture_dimension(PG_FUNCTION_ARGS)
 	TupleTableSlot *old,
 			   *new;
 
-	if (table == NULL || RelationGetRelid(rel) != crm_table_oid(table))
+	if (table == NULL)
 		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("trigger \"%s\" is on the wrong table", trigger->tg_trigger->tgname),
-				 errdetail("crm_capture_dimension('category') is for table %s.products, ('region') for %s.customers.",
-						   CRM_SCHEMA, CRM_SCHEMA),
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" cannot call crm_capture_dimension()", trigger->tg_trigger->tgname),
+				 errdetail("Its argument is category or region."),
 				 errhint("Drop the trigger.")));
+	crm_check_trigger_table(trigger, table);
 	get_rows(trigger, &old, &new);
 	if (old != NULL)
 	{

@@ -601,7 +601,7 @@ crm_get_not_null(Relation rel, TupleTableSlot *row, AttrNumber column)
 				 errmsg("null value in column \"%s\" of table %s",
 						NameStr(TupleDescAttr(RelationGetDescr(rel), column - 1)->attname),
 						crm_relation_name(rel)),
-				 errdetail("A row with a workflow is always in one of its states."),
+				 errdetail("Extension crm counts on a value there, as the table had it when it was made or attached."),
 				 errhint("Give the column a value.")));
 	return value;
 }

@@ -394,12 +394,12 @@ check_owner_of(Relation table, HeapTuple row)
  * one that the table can have, and comes from the owner of the table, who alone
  * changes and deletes it, too. Errors: those of PostgreSQL's parser, 42P17 for
  * what is no condition, 42501 for another role, 42809 for a relation without columns
- * of its own, 39P01 if not called as such a trigger.
+ * of its own, 42809 on another table, 39P01 if not called as such a trigger.
  */
 Datum
 crm_check_guard(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_check_guard", CRM_TRIGGER_BEFORE_ANY_ROW);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_check_guard", CRM_TRIGGER_BEFORE_ANY_ROW, "guards");
 	Relation	table = trigger->tg_relation;
 	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
 	Datum		values[4];
@@ -499,7 +499,7 @@ check_workflow_guards(const char *workflow, const Workflow *w)
  * AFTER row trigger of crm.workflows and crm.guards: the workflow that the row
  * names in that column has all the guards that it names, for each table that they
  * are for, and for each that is attached to it. Of two transactions that change guards
- * and workflow, one waits for the other. Errors: 42704 if not, 39P01 if not called
+ * and workflow, one waits for the other. Errors: 42704 if not, 42809 on another table, 39P01 if not called
  * as such a trigger.
  */
 Datum
@@ -515,6 +515,7 @@ crm_check_workflow_guards(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function crm_check_workflow_guards() was not called as the trigger that it is for"),
 				 errhint("Use it in CREATE CONSTRAINT TRIGGER … AFTER … FOR EACH ROW, with the name of a column.")));
+	crm_check_trigger_table(trigger, strcmp(trigger->tg_trigger->tgargs[0], "name") == 0 ? "workflows" : "guards");
 	/*
 	 * The row has just been written, perhaps by the last command of the transaction.
 	 * It gets into the cache now: have it leave again if it is refused.

@@ -152,13 +152,13 @@ complete_payment(Relation rel, HeapTuple payment, int64 order_id, text *order_cu
  *
  * Errors: SL010 if somebody else gives them, SL017 for another currency than that
  * of the order, 23503 for an order that does not exist, 40001 if the order has
- * changed since the snapshot of the transaction, 39P01 if not called as such a
+ * changed since the snapshot of the transaction, 42809 on another table, 39P01 if not called as such a
  * trigger.
  */
 Datum
 crm_check_payment(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_check_payment", CRM_TRIGGER_BEFORE_ANY_ROW);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_check_payment", CRM_TRIGGER_BEFORE_ANY_ROW, "payments");
 	Relation	rel = trigger->tg_relation;
 	AttrNumber	order_column = crm_column(rel, "order_id", INT8OID);
 	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
@@ -200,16 +200,15 @@ total_table(CrmTotalsChange *change, Relation rel, Tuplestorestate *table, int s
 	tuplestore_rescan(table);
 	while (tuplestore_gettupleslot(table, true, false, payment))
 	{
-		bool		isnull;
 		TupleTableSlot *order_row;
-		CrmOrderTotals *order = crm_totals_of(change, DatumGetInt64(slot_getattr(payment, order_column, &isnull)),
+		CrmOrderTotals *order = crm_totals_of(change, DatumGetInt64(crm_get_not_null(rel, payment, order_column)),
 											  &order_row);
-		text	   *kind = DatumGetTextPP(slot_getattr(payment, kind_column, &isnull));
+		text	   *kind = DatumGetTextPP(crm_get_not_null(rel, payment, kind_column));
 
 		if (order->exists)
 			crm_totals_add(change, order,
 						   strncmp(VARDATA_ANY(kind), "refund", VARSIZE_ANY_EXHDR(kind)) == 0 ? CRM_REFUNDED : CRM_PAID,
-						   slot_getattr(payment, amount_column, &isnull), sign);
+						   crm_get_not_null(rel, payment, amount_column), sign);
 	}
 	ExecDropSingleTupleTableSlot(payment);
 }
@@ -222,12 +221,12 @@ total_table(CrmTotalsChange *change, Relation rel, Tuplestorestate *table, int s
  * payment_status of the orders, with the rights of the owner of crm.orders.
  *
  * Errors: SL006 if more would be given back than was paid, 22003 for a sum that is
- * too large, 39P01 if not called as such a trigger.
+ * too large, 42809 on another table, 39P01 if not called as such a trigger.
  */
 Datum
 crm_total_payments(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_total_payments", CRM_TRIGGER_AFTER_STATEMENT);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_total_payments", CRM_TRIGGER_AFTER_STATEMENT, "payments");
 	CrmTotalsChange *change;
 
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))

@@ -109,12 +109,12 @@ check_order_id(Relation rel, HeapTuple old, HeapTuple new)
  * owner of the table says which order one has become (imports).
  *
  * Errors: SL010 for an order_id that somebody else gives, 22003 for a sum that is too
- * large, P0002 if crm.settings has no row, 39P01 if not called as such a trigger.
+ * large, P0002 if crm.settings has no row, 42809 on another table, 39P01 if not called as such a trigger.
  */
 Datum
 crm_keep_opportunity(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_keep_opportunity", CRM_TRIGGER_BEFORE_ROW);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_keep_opportunity", CRM_TRIGGER_BEFORE_ROW, "opportunities");
 	Relation	rel = trigger->tg_relation;
 	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
 	HeapTuple	tuple = is_insert ? trigger->tg_trigtuple : trigger->tg_newtuple;
@@ -188,13 +188,13 @@ changed_opportunities(TriggerData *trigger)
  * TRUNCATE, without transition tables: only that owner may.
  *
  * Errors: SL014, 22003 for a sum that is too large, 40001 if the opportunity has
- * changed since the snapshot of a REPEATABLE READ transaction, 39P01 if not called
+ * changed since the snapshot of a REPEATABLE READ transaction, 42809 on another table, 39P01 if not called
  * as such a trigger.
  */
 Datum
 crm_total_opportunity_lines(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_total_opportunity_lines", CRM_TRIGGER_AFTER_STATEMENT);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_total_opportunity_lines", CRM_TRIGGER_AFTER_STATEMENT, "opportunity_lines");
 	Relation	rel;
 	SPITupleTable *changed;
 	Oid			types[1] = {INT8OID};
@@ -303,12 +303,12 @@ make_order(const Door *door, Relation rel, TupleTableSlot *opportunity)
  * crm.order_lines, SELECT (id) on crm.orders and SELECT on crm.opportunity_lines.
  *
  * Errors: those of an INSERT into these tables, 42501 if the caller does not see
- * all lines, 39P01 if not called as such a trigger.
+ * all lines, 42809 on another table, 39P01 if not called as such a trigger.
  */
 Datum
 crm_win_opportunity(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_win_opportunity", CRM_TRIGGER_AFTER_ROW);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_win_opportunity", CRM_TRIGGER_AFTER_ROW, "opportunities");
 	Relation	rel = trigger->tg_relation;
 	const Door *door = crm_door_get(rel);
 	TupleTableSlot *new = trigger->tg_newslot;

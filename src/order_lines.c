@@ -368,12 +368,12 @@ check_active(FunctionCallInfo fcinfo, Statement *statement, int64 product_id)
  * is needed in another currency and for a line that moves to an order in another
  * one, 23503 for an order or product that does not exist, 40001 if
  * the order has changed since the snapshot of the transaction, 27000 if a function
- * that the statement calls changes the order, 39P01 if not called as such a trigger.
+ * that the statement calls changes the order, 42809 on another table, 39P01 if not called as such a trigger.
  */
 Datum
 crm_check_order_line(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_check_order_line", CRM_TRIGGER_BEFORE_ANY_ROW);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_check_order_line", CRM_TRIGGER_BEFORE_ANY_ROW, "order_lines");
 	Relation	rel = trigger->tg_relation;
 	Statement  *statement = get_statement(fcinfo, rel);
 	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
@@ -442,10 +442,9 @@ check_not_advanced(Relation orders, TupleTableSlot *row, int64 order_id)
 
 /* Take a line of a transition table off its order, or add it. */
 static void
-total_line(CrmTotalsChange *change, const AttrNumber *numbers, TupleTableSlot *line, int sign)
+total_line(CrmTotalsChange *change, Relation rel, const AttrNumber *numbers, TupleTableSlot *line, int sign)
 {
-	bool		isnull;
-	int64		order_id = DatumGetInt64(slot_getattr(line, numbers[LINE_ORDER], &isnull));
+	int64		order_id = DatumGetInt64(crm_get_not_null(rel, line, numbers[LINE_ORDER]));
 	TupleTableSlot *order_row;
 	CrmOrderTotals *order = crm_totals_of(change, order_id, &order_row);
 
@@ -458,11 +457,11 @@ total_line(CrmTotalsChange *change, const AttrNumber *numbers, TupleTableSlot *l
 	order->lines_changed = true;
 	order->line_count += sign;
 	crm_totals_add(change, order, CRM_DISCOUNT,
-				   slot_getattr(line, numbers[LINE_DISCOUNT], &isnull), sign);
+				   crm_get_not_null(rel, line, numbers[LINE_DISCOUNT]), sign);
 	crm_totals_add(change, order, CRM_TAX,
-				   slot_getattr(line, numbers[LINE_TAX], &isnull), sign);
+				   crm_get_not_null(rel, line, numbers[LINE_TAX]), sign);
 	crm_totals_add(change, order, CRM_TOTAL,
-				   slot_getattr(line, numbers[LINE_AMOUNT], &isnull), sign);
+				   crm_get_not_null(rel, line, numbers[LINE_AMOUNT]), sign);
 }
 
 /* Read a transition table from its begin, beside whoever else does */
@@ -531,9 +530,9 @@ total_transition(Relation rel, Tuplestorestate *old_table, Tuplestorestate *new_
 		if (change == NULL)
 			change = crm_totals_begin();
 		if (has_old)
-			total_line(change, numbers, old, -1);
+			total_line(change, rel, numbers, old, -1);
 		if (has_new)
-			total_line(change, numbers, new, 1);
+			total_line(change, rel, numbers, new, 1);
 	}
 	if (old != NULL)
 		ExecDropSingleTupleTableSlot(old);
@@ -564,13 +563,13 @@ crm_check_truncate(Relation lines, const char *table)
  * the owner of crm.orders. Only that owner may truncate.
  *
  * Errors: SL014 if the order may not change any more, 22003 for a total that is too
- * large, 27000 for an order that takes a step while it is placed, 39P01 if not
+ * large, 27000 for an order that takes a step while it is placed, 42809 on another table, 39P01 if not
  * called as such a trigger.
  */
 Datum
 crm_total_order_lines(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_total_order_lines", CRM_TRIGGER_AFTER_STATEMENT);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_total_order_lines", CRM_TRIGGER_AFTER_STATEMENT, "order_lines");
 	TriggerEvent event = trigger->tg_event;
 
 	if (TRIGGER_FIRED_BY_TRUNCATE(event))

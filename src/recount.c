@@ -24,6 +24,7 @@
 
 #include "catalog.h"
 #include "changes.h"
+#include "door.h"
 #include "owner.h"
 #include "placement.h"
 #include "trigger.h"
@@ -43,16 +44,6 @@ refuse_old_snapshot(const char *what)
 				 errmsg("%s in a %s transaction", what, IsolationIsSerializable() ? "SERIALIZABLE" : "REPEATABLE READ"),
 				 errdetail("What others have written since it began would be left out of the sales figures."),
 				 errhint("BEGIN ISOLATION LEVEL READ COMMITTED.")));
-}
-
-static void
-check_table(Relation rel, const char *name)
-{
-	if (RelationGetRelid(rel) != crm_table_oid(name))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("table %s is not %s.%s", crm_relation_name(rel), CRM_SCHEMA, name),
-				 errhint("Drop the trigger.")));
 }
 
 /* Run a statement with the rights of the owner of the rollups. */
@@ -150,24 +141,33 @@ append_lines(Oid *types, Datum *values, CommandId command)
 	table_close(rollups, NoLock);
 }
 
-/* The states that are booked in one workflow and not in another one */
+/* The states that are booked in one workflow and not in another one. Either may be missing: nothing is booked in it. */
 static ArrayType *
 only_booked_in(const Workflow *w, const Workflow *other, int *n)
 {
-	const WfClass *class = crm_workflow_find_class(w, "booked");
-	const WfClass *other_class = crm_workflow_find_class(other, "booked");
+	const WfClass *class = w == NULL ? NULL : crm_workflow_find_class(w, "booked");
+	const WfClass *other_class = other == NULL ? NULL : crm_workflow_find_class(other, "booked");
 	Datum	   *states = palloc(sizeof(Datum) * (class == NULL ? 1 : class->nmembers));
 
 	*n = 0;
 	for (int i = 0; class != NULL && i < class->nmembers; i++)
 	{
 		const char *name = WF_STATE_NAME(w, WF_MEMBERS(w)[class->first_member + i]);
-		int			state = crm_workflow_find_state(other, name, strlen(name));
+		int			state = other_class == NULL ? -1 : crm_workflow_find_state(other, name, strlen(name));
 
-		if (state < 0 || other_class == NULL || !crm_workflow_in_class(other, other_class, state))
+		if (state < 0 || !crm_workflow_in_class(other, other_class, state))
 			states[(*n)++] = CStringGetTextDatum(name);
 	}
 	return construct_array(states, *n, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+static const Workflow *
+definition_of(Relation workflows, HeapTuple row)
+{
+	bool		isnull;
+	Datum		definition = crm_get(row, crm_definition_column(workflows), workflows, &isnull);
+
+	return isnull ? NULL : DatumGetWorkflowP(definition);
 }
 
 /*
@@ -181,23 +181,20 @@ only_booked_in(const Workflow *w, const Workflow *other, int *n)
 Datum
 crm_capture_booked(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_capture_booked", CRM_TRIGGER_AFTER_ROW);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_capture_booked", CRM_TRIGGER_AFTER_ROW, "workflows");
 	Relation	rel = trigger->tg_relation;
 	Oid			types[3] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID};
 	Datum		values[3];
-	AttrNumber	definition;
 	const Workflow *old,
 			   *new;
 	int			ncome,
 				ngone;
 	bool		isnull;
 
-	check_table(rel, "workflows");
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))	/* nobody follows it yet */
 		PG_RETURN_POINTER(NULL);
-	definition = crm_definition_column(rel);
-	old = DatumGetWorkflowP(crm_get(trigger->tg_trigtuple, definition, rel, &isnull));
-	new = DatumGetWorkflowP(crm_get(trigger->tg_newtuple, definition, rel, &isnull));
+	old = definition_of(rel, trigger->tg_trigtuple);
+	new = definition_of(rel, trigger->tg_newtuple);
 	values[0] = crm_get(trigger->tg_newtuple, crm_column(rel, "name", TEXTOID), rel, &isnull);
 	values[1] = PointerGetDatum(only_booked_in(new, old, &ncome));
 	values[2] = PointerGetDatum(only_booked_in(old, new, &ngone));
@@ -211,6 +208,15 @@ crm_capture_booked(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(NULL);
 }
 
+static text *
+text_of(Relation rel, HeapTuple row, AttrNumber column)
+{
+	bool		isnull;
+	Datum		value = crm_get(row, column, rel, &isnull);
+
+	return isnull ? NULL : DatumGetTextPP(value);
+}
+
 /*
  * crm_capture_time_zone() returns trigger
  *
@@ -222,17 +228,14 @@ crm_capture_booked(PG_FUNCTION_ARGS)
 Datum
 crm_capture_time_zone(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_capture_time_zone", CRM_TRIGGER_AFTER_ROW);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_capture_time_zone", CRM_TRIGGER_AFTER_ROW, "settings");
 	Relation	rel = trigger->tg_relation;
 	AttrNumber	zone = crm_column(rel, "time_zone", TEXTOID);
-	bool		isnull;
 	char	   *schema;
 	char	   *sql;
 
-	check_table(rel, "settings");
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) &&
-		strcmp(TextDatumGetCString(crm_get(trigger->tg_trigtuple, zone, rel, &isnull)),
-			   TextDatumGetCString(crm_get(trigger->tg_newtuple, zone, rel, &isnull))) == 0)
+		crm_same_text(text_of(rel, trigger->tg_trigtuple, zone), text_of(rel, trigger->tg_newtuple, zone)))
 		PG_RETURN_POINTER(NULL);
 
 	refuse_old_snapshot("the reporting time zone cannot be changed");
@@ -278,7 +281,7 @@ crm_clear_rollups(PG_FUNCTION_ARGS)
 				 errmsg("trigger \"%s\" cannot call crm_clear_rollups()", trigger->tg_trigger->tgname),
 				 errdetail("It is for TRUNCATE, and its argument is line, order, event, category or region."),
 				 errhint("Drop the trigger.")));
-	check_table(trigger->tg_relation, sources[i].table);
+	crm_check_trigger_table(trigger, sources[i].table);
 	refuse_old_snapshot(psprintf("table %s cannot be truncated", crm_relation_name(trigger->tg_relation)));
 	sql = psprintf("SELECT %s('%s')",
 				   quote_qualified_identifier(get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid)),

@@ -196,7 +196,9 @@ check_currency_change(Relation rel, HeapTuple order)
 {
 	bool		isnull;
 	int64		id = DatumGetInt64(crm_get(order, crm_column(rel, "id", INT8OID), rel, &isnull));
-	char	   *currency = TextDatumGetCString(crm_get(order, crm_column(rel, "currency", TEXTOID), rel, &isnull));
+	bool		no_currency;
+	Datum		was = crm_get(order, crm_column(rel, "currency", TEXTOID), rel, &no_currency);
+	char	   *currency = no_currency ? "no currency" : TextDatumGetCString(was);
 	bool		no_lines;
 	Datum		lines = crm_get(order, crm_column(rel, "line_count", INT4OID), rel, &no_lines);
 	Datum		paid = crm_get(order, crm_column(rel, "paid", NUMERICOID), rel, &isnull);
@@ -245,12 +247,12 @@ check_rate(const text *currency, Datum rate)
  * currency of an order with payments changes, or that of one with lines but not by
  * the owner of the table, SL018 if there is no exchange rate,
  * 22023 for an order in the reporting currency that gets a rate other than 1, P0002
- * if crm.settings has no row, 39P01 if not called as such a trigger.
+ * if crm.settings has no row, 42809 on another table, 39P01 if not called as such a trigger.
  */
 Datum
 crm_apply_settings(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_apply_settings", CRM_TRIGGER_BEFORE_ROW);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_apply_settings", CRM_TRIGGER_BEFORE_ROW, "orders");
 	Relation	rel = trigger->tg_relation;
 	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
 	HeapTuple	tuple = is_insert ? trigger->tg_trigtuple : trigger->tg_newtuple;
@@ -311,23 +313,27 @@ has_orders(void)
  *
  * AFTER UPDATE row trigger of crm.settings: totals and rates of orders are in the
  * reporting currency, so it does not change any more once there is an order. Waits
- * for those who are placing one. Errors: 55000 if there are orders, 39P01 if not
+ * for those who are placing one. Errors: 55000 if there are orders, 42809 on another table, 39P01 if not
  * called as such a trigger.
  */
 Datum
 crm_keep_reporting_currency(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_keep_reporting_currency", CRM_TRIGGER_AFTER_ROW);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_keep_reporting_currency", CRM_TRIGGER_AFTER_ROW, "settings");
 	Relation	rel = trigger->tg_relation;
 	AttrNumber	column = crm_column(rel, "currency", TEXTOID);
 	bool		isnull;
+	Datum		was;
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && is_changed(trigger, column) && has_orders())
+	{
+		was = crm_get(trigger->tg_trigtuple, column, rel, &isnull);
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the reporting currency cannot be changed any more"),
 				 errdetail("There are orders, whose exchange rates and reporting totals are in %s.",
-						   TextDatumGetCString(crm_get(trigger->tg_trigtuple, column, rel, &isnull))),
+						   isnull ? "none" : TextDatumGetCString(was)),
 				 errhint("It is chosen before the first order. Each order may have a currency of its own.")));
+	}
 	PG_RETURN_POINTER(NULL);
 }

@@ -215,13 +215,13 @@ refresh_table(Relation rel, const char *workflow, List *states)
  * timers, or other states of class open or booked, the rows in these states get their
  * status_until and open_status anew, and booked_at if they have none, with the rights
  * of the owner of their table. If it is the first timers that the workflow gets, a
- * WARNING names the tables that lack status_until. Errors: 39P01 if not called as such
+ * WARNING names the tables that lack status_until. Errors: 42809 on another table, 39P01 if not called as such
  * a trigger, 40001 in a REPEATABLE READ transaction that does not see all of the rows.
  */
 Datum
 crm_refresh_state_columns(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_refresh_state_columns", CRM_TRIGGER_AFTER_ROW);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_refresh_state_columns", CRM_TRIGGER_AFTER_ROW, "workflows");
 	Relation	table = trigger->tg_relation;
 	AttrNumber	name_column = crm_column(table, "name", TEXTOID);
 	AttrNumber	definition_column = crm_definition_column(table);

@@ -646,13 +646,13 @@ keep_totals(Relation rel, HeapTuple old, HeapTuple new)
  * BEFORE INSERT OR UPDATE row trigger of crm.orders, for updates of the kept
  * columns, currency and exchange_rate: nobody writes sums by hand. Another
  * exchange rate gives another reporting_total. Errors: SL010 for a value of one's
- * own, 22003 for a reporting_total that is too large, 39P01 if not called as such
+ * own, 22003 for a reporting_total that is too large, 42809 on another table, 39P01 if not called as such
  * a trigger.
  */
 Datum
 crm_keep_totals(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_keep_totals", CRM_TRIGGER_BEFORE_ROW);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_keep_totals", CRM_TRIGGER_BEFORE_ROW, "orders");
 	Relation	rel = trigger->tg_relation;
 
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))

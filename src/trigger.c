@@ -4,6 +4,7 @@
  */
 #include "crm.h"
 
+#include "catalog.h"
 #include "trigger.h"
 
 TriggerData *
@@ -57,6 +58,26 @@ crm_trigger_data(FunctionCallInfo fcinfo, const char *name, CrmTriggerKind kind)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function %s() was not called as the trigger that it is for", name),
 				 errhint("Use it in CREATE TRIGGER … %s.", wanted[kind])));
+	return trigger;
+}
+
+void
+crm_check_trigger_table(const TriggerData *trigger, const char *table)
+{
+	if (RelationGetRelid(trigger->tg_relation) != crm_table_oid(table))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("table %s is not %s.%s", crm_relation_name(trigger->tg_relation), CRM_SCHEMA, table),
+				 errdetail("Trigger \"%s\" is made for that table only.", trigger->tg_trigger->tgname),
+				 errhint("Drop the trigger.")));
+}
+
+TriggerData *
+crm_trigger_data_of(FunctionCallInfo fcinfo, const char *name, CrmTriggerKind kind, const char *table)
+{
+	TriggerData *trigger = crm_trigger_data(fcinfo, name, kind);
+
+	crm_check_trigger_table(trigger, table);
 	return trigger;
 }
 

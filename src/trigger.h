@@ -26,6 +26,14 @@ typedef enum CrmTriggerKind
 extern TriggerData *crm_trigger_data(FunctionCallInfo fcinfo, const char *name,
 									 CrmTriggerKind kind);
 
+/*
+ * Anybody can have our functions called for a table of his own, with what columns and rows he likes. Those that
+ * write or read ours with its owner's rights must not be: error 42809 on another table than that of ours.
+ */
+extern void crm_check_trigger_table(const TriggerData *trigger, const char *table);
+extern TriggerData *crm_trigger_data_of(FunctionCallInfo fcinfo, const char *name, CrmTriggerKind kind,
+										const char *table);
+
 /* Whether a trigger calls that function of ours, whatever schema it was installed in */
 extern bool crm_calls(const Trigger *trigger, PGFunction function);
 

@@ -67,14 +67,7 @@ is_same(const Version *a, const Version *b)
 static Relation
 open_versions(Relation workflows, CrmCaller *caller)
 {
-	Relation	versions;
-
-	if (RelationGetRelid(workflows) != crm_table_oid("workflows"))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("table %s is not %s.workflows", crm_relation_name(workflows), CRM_SCHEMA),
-				 errhint("Drop the trigger.")));
-	versions = table_open(crm_table_oid("workflow_versions"), RowExclusiveLock);
+	Relation	versions = table_open(crm_table_oid("workflow_versions"), RowExclusiveLock);
 	crm_become_owner(versions, caller);
 	return versions;
 }
@@ -135,7 +128,7 @@ next_version(Relation rel, const char *name)
 Datum
 crm_count_workflow_version(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_count_workflow_version", CRM_TRIGGER_BEFORE_ROW);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_count_workflow_version", CRM_TRIGGER_BEFORE_ROW, "workflows");
 	Relation	rel = trigger->tg_relation;
 	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
 	HeapTuple	row = is_insert ? trigger->tg_trigtuple : trigger->tg_newtuple;
@@ -175,7 +168,7 @@ crm_count_workflow_version(PG_FUNCTION_ARGS)
 Datum
 crm_keep_workflow_version(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_keep_workflow_version", CRM_TRIGGER_AFTER_ROW);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_keep_workflow_version", CRM_TRIGGER_AFTER_ROW, "workflows");
 	Relation	rel = trigger->tg_relation;
 	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
 	Version		new = read_version(rel, is_insert ? trigger->tg_trigtuple : trigger->tg_newtuple);
@@ -238,12 +231,12 @@ refuse_if_attached(const char *name, List *followers)
  * a status away in which rows stand, in whatever table. If it takes a status
  * away, these tables are locked against steps until the transaction ends; else
  * nothing is. Errors: SL013 with the number of rows, 2BP01 if the workflow of an
- * attached table goes or gets another name, 39P01 if not called as such a trigger.
+ * attached table goes or gets another name, 42809 on another table, 39P01 if not called as such a trigger.
  */
 Datum
 crm_check_stranded_rows(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_check_stranded_rows", CRM_TRIGGER_AFTER);
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_check_stranded_rows", CRM_TRIGGER_AFTER, "workflows");
 	Relation	rel = trigger->tg_relation;
 	Version		old = {0};
 	Version		new = {0};
