@@ -1,14 +1,14 @@
 # crm: sales management inside PostgreSQL
 #
-#   make, make install          build and install (PG_CONFIG=… names the server to build for)
-#   make installcheck           regression and isolation tests on a running server (PGHOST, PGPORT, …)
+#   make, make install          build and install (PG_CONFIG=... names the server to build for)
+#   make installcheck           regression and isolation tests on a running server (PGHOST, PGPORT, ...)
 #
 # These install what is missing (Debian, Ubuntu), build, install, and use a throwaway server:
 #
 #   make demo [DATA=file.csv]   a small shop, or your own file, and what the database says about it
 #   make psql [DATA=file.csv]   the same, then psql
-#   make dashboard [DATA=…]     the same as a page to look at, dashboard.html
-#   make test                   every test; SUITES="regress isolation pgtap tap demo" and TESTS="file…" choose
+#   make dashboard [DATA=...]     the same as a page to look at, dashboard.html
+#   make test                   every test; SUITES="regress isolation pgtap tap demo" and TESTS="file..." choose
 #   make bench                  benchmarks
 #   make fuzz [SECONDS=600]     fuzzes the type crm_workflow (needs clang)
 

@@ -20,9 +20,9 @@ CREATE FUNCTION @extschema@.crm_attach_workflow_as_owner(relation regclass, stat
 AS $crm_attach_workflow$
 #variable_conflict use_variable
 DECLARE
-    enforcer   constant regproc := '@extschema@.crm_enforce_workflow';
-    recorder   constant regproc := '@extschema@.crm_record_event';
-    protector  constant regproc := '@extschema@.crm_protect_history';
+    enforcer   constant regproc := '@extschema@.crm_enforce_workflow()'::regprocedure;
+    recorder   constant regproc := '@extschema@.crm_record_event()'::regprocedure;
+    protector  constant regproc := '@extschema@.crm_protect_history()'::regprocedure;
     target     record;  -- the table, as the catalogue has it
     table_name text;    -- quoted, with its schema
     of_row     text;    -- SQL: the name of the workflow of row t
@@ -126,7 +126,7 @@ BEGIN
 
     -- Its status column, and the one that names the workflow
     FOR needed IN
-        SELECT * FROM (VALUES (status_column, 'status', ''), (workflow_column, 'workflow', ' NOT NULL DEFAULT ''…''')) AS c (name, what, rest)
+        SELECT * FROM (VALUES (status_column, 'status', ''), (workflow_column, 'workflow', ' NOT NULL DEFAULT ''...''')) AS c (name, what, rest)
         WHERE c.name IS NOT NULL
     LOOP
         SELECT format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attgenerated <> '' THEN ', generated' ELSE '' END, NOT a.attnotnull
@@ -191,7 +191,7 @@ BEGIN
     moment := clock_timestamp();
     FOR needed IN
         SELECT * FROM (VALUES
-            ('status_since', 'timestamp with time zone', format('%L', moment), 'When the row reached this status; kept by the database'),
+            ('status_since', 'timestamp with time zone', format('%L', to_json(moment) #>> '{}'), 'When the row reached this status; kept by the database'),
             ('version',      'integer',                  '1',                  'Number of steps taken, creation included; kept by the database')
         ) AS c (name, type, first, description)
     LOOP
@@ -243,7 +243,9 @@ BEGIN
     JOIN pg_class c ON c.oid = f.conrelid AND c.relnamespace = target.relnamespace AND c.relkind = 'r'
     JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary AND i.indnkeyatts = 2 AND i.indkey[0] = f.conkey[1]
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = f.conkey[1]
-    WHERE f.confrelid = relation AND f.contype = 'f' AND f.conparentid = 0 AND f.confkey = ARRAY[key.attnum]
+    JOIN pg_roles o ON o.oid = c.relowner
+    WHERE (o.oid = target.relowner OR o.rolsuper) -- with a table of somebody else's, what he has put on it would run as whoever attaches
+      AND f.confrelid = relation AND f.contype = 'f' AND f.conparentid = 0 AND f.confkey = ARRAY[key.attnum]
       AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = f.conrelid AND t.tgfoid = protector)
     ORDER BY f.oid LIMIT 1;
     is_new := events IS NULL;
@@ -390,17 +392,17 @@ BEGIN
             HINT    = 'Change the workflow, or have the rows name another one.';
     END IF;
     IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgparentid = 0
-                   AND t.tgfoid = '@extschema@.crm_enforce_workflow'::regproc) THEN
+                   AND t.tgfoid = '@extschema@.crm_enforce_workflow()'::regprocedure) THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('no workflow is attached to table %s', target.name),
             HINT    = CASE WHEN pg_partition_root(relation) <> relation THEN format('Detach it from table %s.', pg_partition_root(relation))
                       ELSE 'crm_attach_workflow() attaches one.' END;
     END IF;
     FOR ours IN
-        SELECT t.tgname, t.tgfoid = '@extschema@.crm_enforce_workflow'::regproc AS enforces,
+        SELECT t.tgname, t.tgfoid = '@extschema@.crm_enforce_workflow()'::regprocedure AS enforces,
                convert_from(substring(t.tgargs FOR position('\x00' IN t.tgargs) - 1), getdatabaseencoding()) AS argument
         FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgparentid = 0
-          AND t.tgfoid IN ('@extschema@.crm_enforce_workflow'::regproc, '@extschema@.crm_record_event'::regproc)
+          AND t.tgfoid IN ('@extschema@.crm_enforce_workflow()'::regprocedure, '@extschema@.crm_record_event()'::regprocedure)
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', ours.tgname, target.name);
         IF ours.enforces THEN

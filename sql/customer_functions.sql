@@ -14,7 +14,7 @@ AS $crm_customer_timeline$
         WHERE o.customer_id = $1
       UNION ALL
         -- the creation has just been told
-        SELECT e.at, 'step', o.id, NULL, e.seq, concat(e.event, ': ', e.from_status || ' → ', e.to_status),
+        SELECT e.at, 'step', o.id, NULL, e.seq, concat(e.event, ': ', e.from_status || ' -> ', e.to_status),
                NULL, NULL, e.note, e.actor
         FROM crm.orders AS o
         JOIN crm.order_events AS e ON e.order_id = o.id
@@ -30,7 +30,7 @@ AS $crm_customer_timeline$
         LEFT JOIN crm.opportunity_events AS e ON e.opportunity_id = o.id AND e.seq = 1
         WHERE o.customer_id = $1
       UNION ALL
-        SELECT e.at, 'step', NULL, o.id, e.seq, concat(e.event, ': ', e.from_status || ' → ', e.to_status),
+        SELECT e.at, 'step', NULL, o.id, e.seq, concat(e.event, ': ', e.from_status || ' -> ', e.to_status),
                NULL, NULL, e.note, e.actor
         FROM crm.opportunities AS o
         JOIN crm.opportunity_events AS e ON e.opportunity_id = o.id

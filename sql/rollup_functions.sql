@@ -19,7 +19,7 @@ CREATE FUNCTION @extschema@.crm_waits_from(changes regclass) RETURNS tid
     AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION @extschema@.crm_waiting_from(changes text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-RETURN format('@extschema@.crm_waits_from(%L)', format('crm.%I', changes));
+RETURN format('@extschema@.crm_waits_from(%L::regclass)', format('crm.%I', changes));
 CREATE FUNCTION @extschema@.crm_waiting_rows(grain text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 RETURN format('(SELECT * FROM crm.%1$I c WHERE c.ctid >= %2$s AND c.day IS NOT NULL UNION ALL SELECT * FROM crm.%3$I c WHERE c.ctid >= %4$s AND c.day IS NOT NULL)',
@@ -52,7 +52,7 @@ CREATE FUNCTION @extschema@.crm_kept_from(rollup text, cells regclass) RETURNS t
 -- these is a text), not by that of all sums of a day or month, whatever the planner thinks of these: + 0
 CREATE FUNCTION @extschema@.crm_kept(rollup text, by_key boolean DEFAULT false) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%2$L, %1$L) AND k.generation%3$s = (SELECT r.generation FROM crm.rollups r WHERE r.name = %2$L) AND @extschema@.crm_is_in_snapshot(%2$L, %1$L, (SELECT r.generation FROM crm.rollups r WHERE r.name = %2$L)))',
+RETURN format('(SELECT * FROM %1$s k WHERE k.ctid >= @extschema@.crm_kept_from(%2$L::text, %1$L::regclass) AND k.generation%3$s = (SELECT r.generation FROM crm.rollups r WHERE r.name = %2$L) AND @extschema@.crm_is_in_snapshot(%2$L::text, %1$L::regclass, (SELECT r.generation FROM crm.rollups r WHERE r.name = %2$L)))',
               format('crm.%I', rollup || '_cells'), rollup, CASE WHEN by_key THEN ' + 0' END);
 
 -- The planner evaluates it, too, and so knows how much of the lines or orders the part of a view is about that has moved.
@@ -101,11 +101,11 @@ DECLARE
     sums     text;
     signed   text;
     added    text;
-    total    constant text := '@extschema@.crm_sum(s.%1$I)';
+    total    constant text := '@extschema@.crm_sum(s.%1$I::bigint)';
     -- When nothing waits, sums are shown as they are kept, but for those by category or region, of which some may be on the move.
     -- (With what waits not by a join, which is a nested loop, and takes minutes, where the planner expects few sums and is wrong.)
-    anything_waits constant text := CASE grain WHEN 'event' THEN '(@extschema@.crm_anything_waits(''event'') OR @extschema@.crm_anything_waits(''order''))'
-        ELSE format('@extschema@.crm_anything_waits(%L)', grain) END;
+    anything_waits constant text := CASE grain WHEN 'event' THEN '(@extschema@.crm_anything_waits(''event''::text) OR @extschema@.crm_anything_waits(''order''::text))'
+        ELSE format('@extschema@.crm_anything_waits(%L::text)', grain) END;
     at_rest   text := '';
     else_only text := '';
     current_joins text := '';
@@ -247,13 +247,39 @@ RETURN (SELECT string_agg(CASE WHEN d IN ('product', 'customer') THEN d || '_id'
                           ELSE format('coalesce(%1$I, ''''), (%1$I IS NULL)', d) END, ', ' ORDER BY n)
         FROM unnest(dimensions) WITH ORDINALITY x (d, n));
 
+-- Who merges writes the sums and has what somebody has put on their tables run with his own rights, be he a superuser. So they
+-- belong to who owns crm.rollups, or to a superuser.
+CREATE FUNCTION @extschema@.crm_check_rollup_owners() RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $crm_check_rollup_owners$
+DECLARE
+    foreign_one record;
+BEGIN
+    SELECT r.name, c.oid::regclass AS relation, c.relowner::regrole AS owner, o.relowner::regrole AS wanted,
+           CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind
+    INTO foreign_one
+    FROM crm.rollups r
+    CROSS JOIN pg_class o
+    JOIN pg_class c ON c.relnamespace = o.relnamespace AND c.relname IN (r.name, r.name || '_cells')
+    JOIN pg_roles a ON a.oid = c.relowner
+    WHERE o.oid = 'crm.rollups'::regclass AND c.relowner <> o.relowner AND NOT a.rolsuper
+    ORDER BY r.name, c.relname LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('rollup "%s" is in the hands of role %s', foreign_one.name, foreign_one.owner),
+            DETAIL  = format('%s belongs to that role, and crm.rollups to %s, with whose rights what is on it would run.', foreign_one.relation, foreign_one.wanted),
+            HINT    = format('If it is what it should be, ALTER %s %s OWNER TO %s. Else drop it, and delete its row from crm.rollups.', foreign_one.kind, foreign_one.relation, foreign_one.wanted);
+    END IF;
+END
+$crm_check_rollup_owners$;
+
 -- Merges are one at a time; a merge, a rebuild and a change of the rollups, too. Nobody else waits for that.
 -- A snapshot from before the lock would not show what the one before has left.
 CREATE FUNCTION @extschema@.crm_lock_rollups() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $crm_lock_rollups$
 BEGIN
-    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') AND NOT @extschema@.crm_is_new_table('crm.rollups') THEN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') AND NOT @extschema@.crm_is_new_table('crm.rollups'::regclass) THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = format('rollups cannot be changed in a %s transaction', upper(current_setting('transaction_isolation'))),
             DETAIL  = 'Its snapshot may be older than what others have merged.',
@@ -262,6 +288,7 @@ BEGIN
     -- before the rollups, as whoever truncates one of these does
     LOCK TABLE crm.settings, crm.workflows, crm.products, crm.customers, crm.orders, crm.order_lines, crm.order_events IN ACCESS SHARE MODE;
     LOCK TABLE crm.rollups IN SHARE UPDATE EXCLUSIVE MODE;
+    PERFORM @extschema@.crm_check_rollup_owners();
 END
 $crm_lock_rollups$;
 
@@ -282,10 +309,10 @@ AS $crm_empty_changes$
 DECLARE
     grown    record;
     is_free  constant text := 'SELECT NOT EXISTS (SELECT FROM %1$s c WHERE c.ctid >= %2$s AND c.day IS NOT NULL) AND EXISTS (
-        SELECT FROM crm.change_tables t WHERE t.name = %3$L AND t.written_by::xid = t.xmin AND %4$I.crm_is_seen_by_all(t.written_by))';
+        SELECT FROM crm.change_tables t WHERE t.name = %3$L AND t.written_by::xid = t.xmin AND @extschema@.crm_is_seen_by_all(t.written_by))';
     is_ready boolean;
 BEGIN
-    FOR grown IN SELECT t.name, format('crm.%I', t.name) AS relation, format(is_free, format('crm.%I', t.name), @extschema@.crm_waiting_from(t.name), t.name, '@extschema@') AS question
+    FOR grown IN SELECT t.name, format('crm.%I', t.name) AS relation, format(is_free, format('crm.%I', t.name), @extschema@.crm_waiting_from(t.name), t.name) AS question
                  FROM crm.change_tables t
                  WHERE pg_relation_size(format('crm.%I', t.name)::regclass) >= 1000 * current_setting('block_size')::bigint ORDER BY t.name LOOP
         EXECUTE grown.question INTO is_ready;
@@ -514,6 +541,7 @@ DECLARE
         WHEN 'event' THEN '{day,month,event,from_status,to_status}' END;
     cells    constant text := format('crm.%I', name || '_cells');
     in_time  constant text := CASE WHEN 'day' = ANY (dimensions) THEN 'day' WHEN 'month' = ANY (dimensions) THEN 'month' END;
+    owner    regrole;
     dimension text;
     keys     text;
     columns  text;
@@ -546,6 +574,11 @@ BEGIN
     IF to_regnamespace('crm') IS NULL OR to_regclass('crm.rollups') IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = 'table "crm.rollups" does not exist',
             HINT = 'CREATE EXTENSION crm makes the tables.';
+    END IF;
+    SELECT c.relowner::regrole INTO owner FROM pg_class c WHERE c.oid = 'crm.rollups'::regclass;
+    IF NOT pg_has_role(current_user, owner, 'USAGE') THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'must be owner of table crm.rollups',
+            DETAIL = format('It belongs to role %s, with whose rights the sums are kept.', owner);
     END IF;
     PERFORM @extschema@.crm_lock_rollups();
 
@@ -610,6 +643,10 @@ BEGIN
         EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', measure.relation, measure.attname, measure.comment);
     END LOOP;
 
+    IF owner <> current_user::regrole THEN
+        EXECUTE format('ALTER TABLE %s OWNER TO %s', cells, owner);
+        EXECUTE format('ALTER VIEW crm.%I OWNER TO %s', name, owner);
+    END IF;
     INSERT INTO crm.rollups (name, grain, dimensions, cells) VALUES (name, grain, dimensions, cells::regclass);
     PERFORM set_config('client_min_messages', 'warning', true);
     PERFORM @extschema@.crm_rebuild_rollups(name);
@@ -628,8 +665,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('rollup "%s" does not exist', name),
             HINT = 'SELECT name FROM crm.rollups shows those that do.';
     END IF;
-    EXECUTE format('DROP VIEW crm.%I', name);
-    EXECUTE format('DROP TABLE crm.%I', name || '_cells');
+    EXECUTE format('DROP VIEW IF EXISTS crm.%I', name);
+    EXECUTE format('DROP TABLE IF EXISTS crm.%I', name || '_cells');
 END
 $crm_drop_rollup$;
 
@@ -639,6 +676,7 @@ AS $crm_check_rollups$
 DECLARE
     kept record;
 BEGIN
+    PERFORM @extschema@.crm_check_rollup_owners();
     FOR kept IN SELECT r.* FROM crm.rollups r ORDER BY r.name LOOP
         RETURN QUERY EXECUTE format($$
             SELECT %1$L::text, 'view'::text, to_jsonb(v) FROM (SELECT * FROM crm.%1$I EXCEPT ALL (%2$s)) v
@@ -653,7 +691,7 @@ BEGIN
             SELECT 'sales_by_month', 'view', to_jsonb(v) FROM (SELECT * FROM shown EXCEPT ALL SELECT * FROM counted) v
             UNION ALL
             SELECT 'sales_by_month', 'tables', to_jsonb(t) FROM (SELECT * FROM counted EXCEPT ALL SELECT * FROM shown) t$$,
-            @extschema@.crm_rollup_query('line', '{customer,month}', 'tables'));
+            @extschema@.crm_rollup_query('line', '{customer,month}'::text[], 'tables'));
     END IF;
 END
 $crm_check_rollups$;
@@ -718,6 +756,7 @@ $crm_forget_pages$;
 
 COMMENT ON FUNCTION @extschema@.crm_create_rollup(text, text, text[]) IS
     'Keeps sums over sold lines, orders or events by these dimensions, and shows them in a view of that name; it is filled at once';
+COMMENT ON FUNCTION @extschema@.crm_check_rollup_owners() IS 'Refuses tables of sums and views that are not those of who owns crm.rollups';
 COMMENT ON FUNCTION @extschema@.crm_drop_rollup(text) IS 'Drops a rollup with its view';
 COMMENT ON FUNCTION @extschema@.crm_merge_rollups(bigint, bigint) IS 'Moves what waits in the change tables into the kept sums; returns how many changes that were';
 COMMENT ON FUNCTION @extschema@.crm_move_statement() IS 'The statement that moves the sums of products and customers which have changed their category or region';

@@ -8,7 +8,7 @@ CREATE FUNCTION @extschema@.crm_place_order(customer_id bigint, lines jsonb, not
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.crm_place_order(bigint, jsonb, text, text, text, numeric, text, text, timestamptz, jsonb, text) IS
-    'Places an order with its lines, [{"sku": "TEA-100", "quantity": 2}, …], and returns its number';
+    'Places an order with its lines, [{"sku": "TEA-100", "quantity": 2}, ...], and returns its number';
 
 -- Money.
 CREATE FUNCTION @extschema@.crm_record_payment(order_id bigint, amount numeric, method text DEFAULT NULL,

@@ -27,7 +27,7 @@ COMMENT ON FUNCTION @extschema@.crm_workflow_recv(internal) IS 'Reads the binary
 COMMENT ON FUNCTION @extschema@.crm_workflow_send(@extschema@.crm_workflow) IS 'Writes the binary transfer form';
 
 -- Comparison. Two values are equal if their canonical texts are; the order is an arbitrary one, there so
--- that ORDER BY, count(DISTINCT …), UNIQUE and merge joins work.
+-- that ORDER BY, count(DISTINCT ...), UNIQUE and merge joins work.
 CREATE FUNCTION @extschema@.crm_workflow_eq(@extschema@.crm_workflow, @extschema@.crm_workflow) RETURNS boolean
     AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION @extschema@.crm_workflow_ne(@extschema@.crm_workflow, @extschema@.crm_workflow) RETURNS boolean

@@ -108,7 +108,7 @@ advance_plan(Relation rel, const Door *door)
 	return plan;
 }
 
-/* UPDATE … SET status = status WHERE key = $1; returns the number of rows. */
+/* UPDATE ... SET status = status WHERE key = $1; returns the number of rows. */
 static uint64
 update_by_statement(Relation rel, const Door *door, CrmStep *step)
 {
@@ -367,7 +367,7 @@ crm_advance(PG_FUNCTION_ARGS)
  * crm_advance_order(order_id bigint, event text, note text DEFAULT NULL,
  * request_key text DEFAULT NULL, expected_version integer DEFAULT NULL) returns text
  *
- * crm_advance('crm.orders', order_id, …)
+ * crm_advance('crm.orders', order_id, ...)
  */
 Datum
 crm_advance_order(PG_FUNCTION_ARGS)
@@ -436,7 +436,7 @@ crm_force(PG_FUNCTION_ARGS)
 /*
  * crm_force_order(order_id bigint, status text, note text) returns text
  *
- * crm_force('crm.orders', order_id, …)
+ * crm_force('crm.orders', order_id, ...)
  */
 Datum
 crm_force_order(PG_FUNCTION_ARGS)

@@ -15,7 +15,7 @@
 extern void crm_advance_row(Relation rel, const Door *door, CrmStep *step);
 
 /*
- * Whether UPDATE … SET status = status would do nothing but update the row that is
+ * Whether UPDATE ... SET status = status would do nothing but update the row that is
  * newest: no snapshot to respect, no policy, no right missing (the statement finds
  * the words for that), nothing on the table that only a statement sets off.
  */

@@ -637,7 +637,7 @@ crm_capture_line(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(NULL);
 }
 
-/* As extract(epoch FROM …) counts: a year has 365.25 days, a month 30 */
+/* As extract(epoch FROM ...) counts: a year has 365.25 days, a month 30 */
 static int64
 microseconds(const Interval *span)
 {

@@ -46,7 +46,7 @@ static int	create_tables = CREATE_TABLES_AUTO;
 
 PGDLLEXPORT void _PG_init(void);
 
-/* ALTER ROLE … SET may bring a value from a database in another encoding. */
+/* ALTER ROLE ... SET may bring a value from a database in another encoding. */
 static bool
 check_actor(char **newval, void **extra, GucSource source)
 {

@@ -241,7 +241,7 @@ compare_activity_names(const void *a, const void *b, void *log)
 }
 
 /*
- * crm_discover_workflow(internal, …) returns crm_workflow
+ * crm_discover_workflow(internal, ...) returns crm_workflow
  *
  * Final function of crm_discover(case_id anyelement, activity text, at
  * timestamptz): the directly-follows graph as a workflow. An activity is a state
@@ -321,7 +321,7 @@ mean_duration(const Follows *follows)
 }
 
 /*
- * crm_discover_follows(internal, …) returns crm_follows[]
+ * crm_discover_follows(internal, ...) returns crm_follows[]
  *
  * Final function of crm_directly_follows(case_id anyelement, activity text, at
  * timestamptz): one element for each pair of activities of which the second

@@ -31,6 +31,7 @@
 #include "door.h"
 #include "foreign_code.h"
 #include "key.h"
+#include "lookup.h"
 #include "trigger.h"
 #include "workflow_cache.h"
 
@@ -190,7 +191,7 @@ unique_index_on(Relation rel, AttrNumber column)
 
 		if (index->rd_index->indisunique && index->rd_index->indisvalid &&
 			index->rd_index->indnkeyatts == 1 && index->rd_rel->relam == BTREE_AM_OID &&
-			column != InvalidAttrNumber && index->rd_index->indkey.values[0] == column)
+			column != InvalidAttrNumber && index->rd_index->indkey.values[0] == column && crm_has_all_values(index, column))
 			found = RelationGetRelid(index);
 		index_close(index, AccessShareLock);
 	}

@@ -178,7 +178,7 @@ extern void crm_check_workflow_change(const Door *door, Relation rel, TupleTable
 									  TupleTableSlot *new);
 
 /*
- * Of queries for the rows of one workflow: " AND …", where that is $2, if each row
+ * Of queries for the rows of one workflow: " AND ...", where that is $2, if each row
  * names its own; else nothing, and they have one argument
  */
 extern const char *crm_of_workflow(const Door *door);

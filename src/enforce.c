@@ -154,7 +154,7 @@ keep_state_columns(const Door *door, Relation rel, TupleTableSlot *old, TupleTab
 /*
  * A row starts in the initial state, or in the one that was given: whether a
  * later one is allowed is decided when the row is really there (record.c), as
- * INSERT … ON CONFLICT DO UPDATE passes here with a row that never will be.
+ * INSERT ... ON CONFLICT DO UPDATE passes here with a row that never will be.
  */
 static void
 enforce_insert(const Door *door, Relation rel, TupleTableSlot *new, Changes *changes)

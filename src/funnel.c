@@ -177,7 +177,7 @@ make_funnel(const Question *question, MemoryContext context)
 	return funnel;
 }
 
-/* Is it crm_funnel(steps, step, at, within ORDER BY at …)? */
+/* Is it crm_funnel(steps, step, at, within ORDER BY at ...)? */
 static bool
 are_rows_in_order(FunctionCallInfo fcinfo)
 {

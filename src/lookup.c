@@ -13,8 +13,10 @@
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
+#include "nodes/primnodes.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/relcache.h"
 #include "utils/snapmgr.h"
 
 #include "catalog.h"
@@ -24,6 +26,17 @@ Snapshot
 crm_reading_snapshot(void)
 {
 	return IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot();
+}
+
+bool
+crm_has_all_values(Relation index, AttrNumber column)
+{
+	List	   *predicate = RelationGetIndexPredicate(index);
+	NullTest   *test = list_length(predicate) == 1 ? linitial(predicate) : NULL;
+
+	return predicate == NIL ||
+		(test != NULL && IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL && !test->argisrow &&
+		 IsA(test->arg, Var) && ((Var *) test->arg)->varattno == column);
 }
 
 Oid
@@ -40,7 +53,7 @@ crm_unique_index(Relation rel, const char *column)
 
 		if (index->rd_index->indisunique && index->rd_index->indisvalid &&
 			index->rd_index->indnkeyatts == 1 && index->rd_rel->relam == BTREE_AM_OID &&
-			index->rd_index->indkey.values[0] == attribute)
+			index->rd_index->indkey.values[0] == attribute && crm_has_all_values(index, attribute))
 			found = RelationGetRelid(index);
 		index_close(index, AccessShareLock);
 	}

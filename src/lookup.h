@@ -17,6 +17,9 @@
  */
 extern Snapshot crm_reading_snapshot(void);
 
+/* Whether an index has all rows in which the column is not NULL: somebody may have one of some */
+extern bool crm_has_all_values(Relation index, AttrNumber column);
+
 /* The unique index on that column alone; an error if there is none */
 extern Oid	crm_unique_index(Relation rel, const char *column);
 

@@ -131,7 +131,8 @@ merge_statement(int64 at_least, int64 at_most)
 	if (SPI_execute(sql, true, 1) != SPI_OK_SELECT || SPI_processed == 0)
 		return NULL;
 	schema = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	return psprintf("SELECT %s(" INT64_FORMAT ", " INT64_FORMAT ")",
+	/* of exactly the types that ours has: of a name that others may use as well, PostgreSQL takes the function that fits best */
+	return psprintf("SELECT %s('" INT64_FORMAT "'::pg_catalog.int8, '" INT64_FORMAT "'::pg_catalog.int8)",
 					quote_qualified_identifier(schema, "crm_merge_rollups"), at_least, at_most);
 }
 

@@ -5,7 +5,7 @@
  * Locks, in this order, as an UPDATE of crm.workflows takes them: the row of the
  * workflow, then the tables whose rows follow it, EXCLUSIVE, in order of their
  * OIDs. Nobody steps, and nobody holds a row locked, until the transaction ends; a
- * weaker lock would be one to deadlock with SELECT … FOR UPDATE.
+ * weaker lock would be one to deadlock with SELECT ... FOR UPDATE.
  *
  * The rows are moved by UPDATE, through the door, with the rights of the table's
  * owner, as the caller may not know what code is on that table.

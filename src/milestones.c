@@ -225,7 +225,7 @@ read_by_query(Histories *histories, int64 order_id, Reached *reached)
 }
 
 /*
- * crm_order_milestones(order_id bigint, OUT submitted_at timestamptz, … OUT refunded_at timestamptz, OUT steps bigint)
+ * crm_order_milestones(order_id bigint, OUT submitted_at timestamptz, ... OUT refunded_at timestamptz, OUT steps bigint)
  *		returns setof record
  *
  * When an order first reached each milestone, NULL if it has not, and how many steps its

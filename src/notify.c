@@ -100,7 +100,7 @@ crm_notify_event(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function crm_notify_event() was not called as the trigger that it is for"),
-				 errhint("Use it in CREATE TRIGGER … AFTER INSERT … FOR EACH ROW, with the name of a channel.")));
+				 errhint("Use it in CREATE TRIGGER ... AFTER INSERT ... FOR EACH ROW, with the name of a channel.")));
 	Async_Notify(trigger->tg_trigger->tgargs[0],
 				 make_payload(trigger->tg_relation, trigger->tg_trigtuple, true));
 	PG_RETURN_POINTER(NULL);

@@ -48,8 +48,8 @@ crm_order_lock(Relation orders, int64 order_id, TupleTableSlot *row)
 	UnregisterSnapshot(snapshot);
 
 	/*
-	 * Written by the command that is running (WITH o AS (INSERT INTO crm.orders …)
-	 * INSERT INTO crm.order_lines …): no snapshot sees that yet, and nobody else
+	 * Written by the command that is running (WITH o AS (INSERT INTO crm.orders ...)
+	 * INSERT INTO crm.order_lines ...): no snapshot sees that yet, and nobody else
 	 * can lock it.
 	 */
 	if (!found || result == TM_SelfModified)

@@ -14,7 +14,7 @@
 extern Relation crm_orders_open(void);
 
 /*
- * Lock an order as SELECT … FOR NO KEY UPDATE does; row is its newest version,
+ * Lock an order as SELECT ... FOR NO KEY UPDATE does; row is its newest version,
  * with what the running command has done to it. False if there is no such order
  * (any more). Past the rights of the caller. Errors: 40001 if it has changed since
  * the snapshot of a transaction that has only one.

@@ -1,6 +1,6 @@
 /*
  * order_request.c
- *		The lines that crm_place_order() is asked for: [{"sku": "TEA", "quantity": 2}, …]
+ *		The lines that crm_place_order() is asked for: [{"sku": "TEA", "quantity": 2}, ...]
  *
  * They come from a program, which may be wrong. So nothing is guessed, and an
  * error says where the fault is: lines[3].quantity is in the fourth line.

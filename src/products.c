@@ -39,7 +39,7 @@ find_product(CrmProductFinder *finder, Oid index, RegProcedure equal, Datum key,
 	Relation	rel = finder->rel;
 	TupleTableSlot *row = finder->row;
 
-	/* or it was written by the command that is running: WITH p AS (INSERT INTO crm.products …) … */
+	/* or it was written by the command that is running: WITH p AS (INSERT INTO crm.products ...) ... */
 	if (!crm_find_row(rel, index, equal, key, finder->snapshot, row) &&
 		!crm_find_row(rel, index, equal, key, SnapshotSelf, row))
 		return false;

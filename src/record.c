@@ -161,7 +161,7 @@ crm_record_event(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the history trigger of table %s is not found", crm_relation_name(rel)),
 				 errdetail("Function crm_record_event() has been altered, so that it is called through another one."),
-				 errhint("ALTER FUNCTION … RESET ALL SECURITY INVOKER undoes that.")));
+				 errhint("ALTER FUNCTION ... RESET ALL SECURITY INVOKER undoes that.")));
 	row.key = slot_getattr(new, door->key, &isnull);
 	row.seq = DatumGetInt32(crm_get_not_null(rel, new, door->version));
 	row.at = DatumGetTimestampTz(crm_get_not_null(rel, new, door->status_since));

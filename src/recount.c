@@ -283,7 +283,7 @@ crm_clear_rollups(PG_FUNCTION_ARGS)
 				 errhint("Drop the trigger.")));
 	crm_check_trigger_table(trigger, sources[i].table);
 	refuse_old_snapshot(psprintf("table %s cannot be truncated", crm_relation_name(trigger->tg_relation)));
-	sql = psprintf("SELECT %s('%s')",
+	sql = psprintf("SELECT %s('%s'::pg_catalog.text)",
 				   quote_qualified_identifier(get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid)),
 											  "crm_empty_rollups"), what);
 	run(sql, 0, NULL, NULL, SPI_OK_SELECT);

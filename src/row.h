@@ -19,7 +19,7 @@ extern bool crm_row_find(Relation rel, const Door *door, Datum key, Snapshot sna
 						 TupleTableSlot *row);
 
 /*
- * The row in the version that is newest when its lock is ours, as SELECT … FOR NO
+ * The row in the version that is newest when its lock is ours, as SELECT ... FOR NO
  * KEY UPDATE has it at READ COMMITTED. Past the rights of the caller.
  */
 extern bool crm_row_lock(Relation rel, const Door *door, Datum key, EState *estate,

@@ -157,7 +157,7 @@ crm_refuse_stranding(const char *workflow, List *standing)
 			(errcode(ERRCODE_CRM_ROWS_STRANDED),
 			 errmsg("workflow \"%s\" would lose a status that rows stand in", workflow),
 			 errdetail("Rows of table %s.", list.data),
-			 errhint("crm_migrate_workflow() moves them; its state map names a new status for each: {\"%s\": …}.",
+			 errhint("crm_migrate_workflow() moves them; its state map names a new status for each: {\"%s\": ...}.",
 					 ((CrmStanding *) linitial(standing))->status)));
 }
 

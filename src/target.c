@@ -2,8 +2,8 @@
  * target.c
  *		The row that a call is about, by its first arguments.
  *
- * crm_advance(relation, key, …) and its like take any table with a workflow, and
- * a key of type bigint, uuid or text. crm_advance_order(order_id, …) is the same
+ * crm_advance(relation, key, ...) and its like take any table with a workflow, and
+ * a key of type bigint, uuid or text. crm_advance_order(order_id, ...) is the same
  * call with a relation that goes without saying.
  */
 #include "crm.h"

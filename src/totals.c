@@ -322,7 +322,7 @@ derive(const CrmOrderTotals *order, Datum *values)
 	values[STATUS] = CStringGetTextDatum(payment_status(order));
 }
 
-/* UPDATE crm.orders SET … of one order: values are its id and the columns */
+/* UPDATE crm.orders SET ... of one order: values are its id and the columns */
 static int
 update_one(Datum **values, int n)
 {

@@ -57,7 +57,7 @@ crm_trigger_data(FunctionCallInfo fcinfo, const char *name, CrmTriggerKind kind)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function %s() was not called as the trigger that it is for", name),
-				 errhint("Use it in CREATE TRIGGER … %s.", wanted[kind])));
+				 errhint("Use it in CREATE TRIGGER ... %s.", wanted[kind])));
 	return trigger;
 }
 
@@ -100,5 +100,5 @@ crm_check_transition_tables(const TriggerData *trigger, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function %s() was not called as the trigger that it is for", name),
-				 errhint("Use it in CREATE TRIGGER … REFERENCING OLD TABLE AS … NEW TABLE AS ….")));
+				 errhint("Use it in CREATE TRIGGER ... REFERENCING OLD TABLE AS ... NEW TABLE AS ....")));
 }

@@ -146,7 +146,7 @@ crm_count_workflow_version(PG_FUNCTION_ARGS)
 		Version		old = read_version(rel, trigger->tg_trigtuple);
 
 		value = Int32GetDatum(is_same(&old, &new) ? old.number : next_version(rel, new.name));
-		/* the next one is what INSERT … ON CONFLICT DO UPDATE finds in EXCLUDED */
+		/* the next one is what INSERT ... ON CONFLICT DO UPDATE finds in EXCLUDED */
 		if (new.number != old.number && new.number != DatumGetInt32(value))
 			ereport(ERROR,
 					(errcode(ERRCODE_CRM_KEPT_BY_MACHINE),
@@ -250,7 +250,7 @@ crm_check_stranded_rows(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function crm_check_stranded_rows() was not called as the trigger that it is for"),
-				 errhint("Use it in CREATE TRIGGER … AFTER UPDATE OR DELETE … FOR EACH ROW.")));
+				 errhint("Use it in CREATE TRIGGER ... AFTER UPDATE OR DELETE ... FOR EACH ROW.")));
 	old = read_version(rel, trigger->tg_trigtuple);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		new = read_version(rel, trigger->tg_newtuple);

@@ -66,7 +66,7 @@ crm_draft_error(const WfDraft *draft, DraftPlace place, int sqlstate, const char
 			 errmsg("invalid workflow: %s", message.data),
 			 errdetail("Line %d, column %d, at \"%.*s\"%s.", place.line, column,
 					   found_len, place.at,
-					   place.at + found_len < line_end ? " …" : ""),
+					   place.at + found_len < line_end ? " ..." : ""),
 			 hint ? errhint("%s", hint) : 0));
 }
 

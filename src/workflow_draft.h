@@ -116,7 +116,7 @@ typedef struct WfDraft
 
 /*
  * Report a fault at a place of the text. Returns false, so that a function can
- * say "return DRAFT_FAULT(…)".
+ * say "return DRAFT_FAULT(...)".
  */
 extern bool crm_draft_error(const WfDraft *draft, DraftPlace place,
 							int sqlstate, const char *hint,

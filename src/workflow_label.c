@@ -194,7 +194,7 @@ crm_parse_label(WfParser *parser, int from, int to)
 		{
 			if (edges != NIL)
 				return FAULT(parser, edge.place, "Draw an edge of its own for it.",
-							 "a timer (\"after …\") cannot share an edge with an event");
+							 "a timer (\"after ...\") cannot share an edge with an event");
 			if (!parse_interval(parser, edge.place, &event))
 				return false;
 		}
@@ -205,7 +205,7 @@ crm_parse_label(WfParser *parser, int from, int to)
 			break;
 		if (WF_IS_TIMER(&event))
 			return FAULT(parser, crm_scan_here(parser), "Draw an edge of its own for it.",
-						 "a timer (\"after …\") cannot share an edge with an event");
+						 "a timer (\"after ...\") cannot share an edge with an event");
 		crm_scan_accept(parser, ",");
 		crm_scan_skip_blanks(parser);
 	}

@@ -152,7 +152,7 @@ parse_edge(WfParser *parser, int from, DraftPlace from_place)
 		crm_draft_edge(draft, &edge);
 }
 
-/* 'state' … '{' has been read */
+/* 'state' ... '{' has been read */
 static bool
 open_composite(WfParser *parser, int number, DraftPlace place)
 {

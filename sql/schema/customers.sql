@@ -48,8 +48,8 @@ COMMENT ON COLUMN crm.customers.owner      IS 'Salesperson who looks after the c
 COMMENT ON COLUMN crm.customers.tags       IS 'Words to find the customer by: tags @> ''{vip}''';
 COMMENT ON COLUMN crm.customers.attributes IS 'Custom fields, a JSON object; found by containment: attributes @> ''{"newsletter": true}''';
 COMMENT ON COLUMN crm.customers.created_at IS 'When the customer was entered';
-COMMENT ON INDEX  crm.customers_by_name      IS 'Finds customers by name in any case: lower(name) = lower(…), or LIKE lower(…) || ''%''';
-COMMENT ON INDEX  crm.customers_by_email     IS 'Finds customers by e-mail address in any case: lower(email) = lower(…), or LIKE lower(…) || ''%''';
+COMMENT ON INDEX  crm.customers_by_name      IS 'Finds customers by name in any case: lower(name) = lower(...), or LIKE lower(...) || ''%''';
+COMMENT ON INDEX  crm.customers_by_email     IS 'Finds customers by e-mail address in any case: lower(email) = lower(...), or LIKE lower(...) || ''%''';
 COMMENT ON INDEX  crm.customers_by_tag       IS 'Finds customers by tags: tags @> ''{vip}''';
 COMMENT ON INDEX  crm.customers_by_attribute IS 'Finds customers by custom fields: attributes @> ''{"newsletter": true}''';
 COMMENT ON CONSTRAINT customers_have_a_unique_id         ON crm.customers IS 'Each customer has a number of its own';

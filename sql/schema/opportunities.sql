@@ -89,13 +89,13 @@ CREATE INDEX opportunity_lines_by_product ON crm.opportunity_lines (product_id);
 
 COMMENT ON TABLE  crm.opportunity_lines                IS 'What is quoted to the customer: product, quantity and price; the lines of the order when it is won';
 COMMENT ON COLUMN crm.opportunity_lines.opportunity_id IS 'Opportunity that the line belongs to';
-COMMENT ON COLUMN crm.opportunity_lines.line_no        IS 'Position on the quote: 1, 2, 3, …';
+COMMENT ON COLUMN crm.opportunity_lines.line_no        IS 'Position on the quote: 1, 2, 3, ...';
 COMMENT ON COLUMN crm.opportunity_lines.product_id     IS 'Product that is offered';
 COMMENT ON COLUMN crm.opportunity_lines.quantity       IS 'Units offered, up to three decimals';
 COMMENT ON COLUMN crm.opportunity_lines.unit_price     IS 'Price of one unit in this quote, in the currency of the opportunity';
 COMMENT ON COLUMN crm.opportunity_lines.discount       IS 'Discount on the whole line, in the currency of the opportunity';
 COMMENT ON COLUMN crm.opportunity_lines.tax            IS 'Tax on the whole line, in the currency of the opportunity';
-COMMENT ON COLUMN crm.opportunity_lines.amount         IS 'What the line costs: quantity × unit price, rounded to cents, minus discount, plus tax';
+COMMENT ON COLUMN crm.opportunity_lines.amount         IS 'What the line costs: quantity times unit price, rounded to cents, minus discount, plus tax';
 COMMENT ON INDEX  crm.opportunity_lines_by_product     IS 'Finds the quotes that offer a product';
 COMMENT ON CONSTRAINT opportunity_lines_are_numbered               ON crm.opportunity_lines IS 'A line number occurs once within a quote';
 COMMENT ON CONSTRAINT opportunity_lines_belong_to_an_opportunity   ON crm.opportunity_lines IS 'A line belongs to an opportunity that exists, and goes with it';

@@ -4,7 +4,7 @@ CREATE TRIGGER opportunity_events_protect_history
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_protect_history();
 
 -- The door, as that of any table: triggers opportunities_enforce_workflow and opportunities_record_event, and a column status_until.
-SELECT @extschema@.crm_attach_workflow('crm.opportunities', 'status', workflow_column => 'workflow');
+SELECT @extschema@.crm_attach_workflow('crm.opportunities'::regclass, 'status', workflow_column => 'workflow');
 
 -- The amount of an opportunity is that of its lines; won, it becomes an order. (A transition table belongs
 -- to one event, so there are three triggers where one would do.)

@@ -23,13 +23,13 @@ CREATE INDEX order_lines_by_product ON crm.order_lines (product_id);
 
 COMMENT ON TABLE  crm.order_lines            IS 'Lines of an order: product, quantity and price';
 COMMENT ON COLUMN crm.order_lines.order_id   IS 'Order that the line belongs to';
-COMMENT ON COLUMN crm.order_lines.line_no    IS 'Position on the order: 1, 2, 3, …; the next one if left out';
+COMMENT ON COLUMN crm.order_lines.line_no    IS 'Position on the order: 1, 2, 3, ...; the next one if left out';
 COMMENT ON COLUMN crm.order_lines.product_id IS 'Product that is sold';
 COMMENT ON COLUMN crm.order_lines.quantity   IS 'Units sold, up to three decimals';
 COMMENT ON COLUMN crm.order_lines.unit_price IS 'Price of one unit on this order, in the currency of the order; the price of the product if left out';
 COMMENT ON COLUMN crm.order_lines.discount   IS 'Discount on the whole line, in the currency of the order';
 COMMENT ON COLUMN crm.order_lines.tax        IS 'Tax on the whole line, in the currency of the order';
-COMMENT ON COLUMN crm.order_lines.amount     IS 'What the line costs: quantity × unit price, rounded to cents, minus discount, plus tax';
+COMMENT ON COLUMN crm.order_lines.amount     IS 'What the line costs: quantity times unit price, rounded to cents, minus discount, plus tax';
 COMMENT ON INDEX  crm.order_lines_by_product IS 'Finds the lines that sell a product';
 COMMENT ON CONSTRAINT order_lines_are_numbered               ON crm.order_lines IS 'A line number occurs once within an order';
 COMMENT ON CONSTRAINT order_lines_belong_to_an_order         ON crm.order_lines IS 'A line belongs to an order that exists, and goes with it';

@@ -28,11 +28,11 @@ CREATE INDEX payments_by_day ON crm.payments (settled_on);
 
 COMMENT ON TABLE  crm.payments             IS 'Ledger: payments of customers and refunds to them, one row each, never changed';
 COMMENT ON COLUMN crm.payments.order_id    IS 'Order that is paid';
-COMMENT ON COLUMN crm.payments.payment_no  IS 'Number of the payment or refund within the order: 1, 2, 3, …; given by the database';
+COMMENT ON COLUMN crm.payments.payment_no  IS 'Number of the payment or refund within the order: 1, 2, 3, ...; given by the database';
 COMMENT ON COLUMN crm.payments.kind        IS 'payment (money received) or refund (money given back)';
 COMMENT ON COLUMN crm.payments.amount      IS 'How much, in the currency of the order; always above zero';
 COMMENT ON COLUMN crm.payments.currency    IS 'Currency (ISO 4217 code): the one of the order';
-COMMENT ON COLUMN crm.payments.method      IS 'How it was paid: card, cash, bank transfer, …';
+COMMENT ON COLUMN crm.payments.method      IS 'How it was paid: card, cash, bank transfer, ...';
 COMMENT ON COLUMN crm.payments.reference   IS 'Number of the transaction at the bank or payment service';
 COMMENT ON COLUMN crm.payments.note        IS 'Note on the payment or refund';
 COMMENT ON COLUMN crm.payments.at          IS 'When it was recorded; given by the database';

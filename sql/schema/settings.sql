@@ -7,7 +7,7 @@ CREATE TABLE crm.settings (
     fiscal_year_start    integer NOT NULL DEFAULT 1,
     CONSTRAINT settings_have_one_row             PRIMARY KEY (id),
     CONSTRAINT settings_id_is_true               CHECK (id),
-    -- PostgreSQL itself raises 'time zone "…" not recognized' here.
+    -- PostgreSQL itself raises 'time zone "..." not recognized' here.
     CONSTRAINT settings_time_zone_is_known       CHECK (timestamptz 'epoch' AT TIME ZONE time_zone IS NOT NULL),
     CONSTRAINT settings_currency_is_an_iso_code  CHECK (@extschema@.crm_is_currency(currency)),
     CONSTRAINT settings_neglect_takes_a_day      CHECK (neglected_after_days > 0),

@@ -13,7 +13,7 @@ GROUP BY 1, 2, 3;
 
 COMMENT ON VIEW   crm.settlements               IS 'Payments and refunds of each day, by method and currency';
 COMMENT ON COLUMN crm.settlements.day           IS 'Day in the reporting time zone';
-COMMENT ON COLUMN crm.settlements.method        IS 'How it was paid: card, cash, bank transfer, …, or "unknown"';
+COMMENT ON COLUMN crm.settlements.method        IS 'How it was paid: card, cash, bank transfer, ..., or "unknown"';
 COMMENT ON COLUMN crm.settlements.currency      IS 'Currency of the amounts (ISO 4217 code)';
 COMMENT ON COLUMN crm.settlements.payment_count IS 'Number of payments';
 COMMENT ON COLUMN crm.settlements.payments      IS 'What customers have paid';

@@ -58,7 +58,7 @@ FROM (
     SELECT e.workflow,
            e.from_status AS status,
            count(*) AS stays,
-           @extschema@.crm_mean_and_percentiles(e.dwell, '{0.5,0.9}') AS durations
+           @extschema@.crm_mean_and_percentiles(e.dwell, '{0.5,0.9}'::double precision[]) AS durations
     FROM crm.order_events AS e
     WHERE e.dwell IS NOT NULL
     GROUP BY e.workflow, e.from_status

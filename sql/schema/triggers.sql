@@ -4,7 +4,7 @@ CREATE TRIGGER order_events_protect_history
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_protect_history();
 
 -- The door, as that of any table: every way to change orders.status passes orders_enforce_workflow and orders_record_event.
-SELECT @extschema@.crm_attach_workflow('crm.orders', 'status', workflow_column => 'workflow');
+SELECT @extschema@.crm_attach_workflow('crm.orders'::regclass, 'status', workflow_column => 'workflow');
 
 -- What the house rules decide about an order.
 CREATE TRIGGER orders_apply_settings
@@ -100,10 +100,13 @@ CREATE TRIGGER rollups_forget_pages
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_forget_pages();
 ALTER TABLE crm.rollups ENABLE REPLICA TRIGGER rollups_forget_pages;
 
--- A broken guard is refused, and so is a workflow whose guards are missing (SET CONSTRAINTS … DEFERRED: at commit).
+-- A broken guard is refused, and so is a workflow whose guards are missing (SET CONSTRAINTS ... DEFERRED: at commit).
 CREATE TRIGGER guards_check_condition
     BEFORE INSERT OR UPDATE OR DELETE ON crm.guards
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_check_guard();
+CREATE TRIGGER guards_check_truncate
+    BEFORE TRUNCATE ON crm.guards
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_check_guard();
 CREATE CONSTRAINT TRIGGER workflows_have_their_guards
     AFTER INSERT OR UPDATE ON crm.workflows DEFERRABLE
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_check_workflow_guards('name');
@@ -172,6 +175,7 @@ COMMENT ON TRIGGER payments_total_inserted      ON crm.payments     IS 'Adds pay
 COMMENT ON TRIGGER payments_total_updated       ON crm.payments     IS 'Corrects what orders were paid when the owner corrects a payment';
 COMMENT ON TRIGGER payments_total_deleted       ON crm.payments     IS 'Corrects what orders were paid when the owner deletes a payment';
 COMMENT ON TRIGGER payments_total_truncated     ON crm.payments     IS 'Corrects what orders were paid when the owner empties the ledger';
+COMMENT ON TRIGGER guards_check_truncate          ON crm.guards    IS 'Lets nobody but the owner of the table take all guards away at once';
 COMMENT ON TRIGGER guards_check_condition         ON crm.guards    IS 'Refuses a guard that is no condition over the rows of its table, and whoever does not own that table';
 COMMENT ON TRIGGER workflows_have_their_guards    ON crm.workflows IS 'Refuses a workflow that names a guard which is not there';
 COMMENT ON TRIGGER workflows_refresh_state_columns ON crm.workflows IS 'Makes a changed timer or class open hold for orders on their way';

@@ -104,7 +104,7 @@ sub look_at
 # The shop, as a person makes it.
 my $output = decode_utf8(qx($make -s --no-print-directory dashboard 2>&1 </dev/null));
 is($?, 0, 'make dashboard succeeds') or diag($output);
-like($output, qr/^Written: .*dashboard\.html$/m, '… and says where the page is');
+like($output, qr/^Written: .*dashboard\.html$/m, '... and says where the page is');
 my $page = slurp('dashboard.html');
 my ($same, $figures) = page_of(q(
 \i examples/shop/data.sql

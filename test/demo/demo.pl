@@ -21,18 +21,18 @@ delete @ENV{qw(MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL)};
 
 my ($status, $output) = run_make('demo');
 is($status, 0, 'make demo succeeds') or diag($output);
-like($output, qr/completed\s*\|\s*\d+/, '… shows orders by status');
-like($output, qr/ERROR:  .*order \d+ cannot/, '… shows a refused step');
-like($output, qr/\bcreate\b/, '… shows the history of an order');
-like($output, qr/[一-龥]|\p{Han}|[\xe4-\xe9][\x80-\xbf]{2}/, '… has Chinese names');
+like($output, qr/completed\s*\|\s*\d+/, '... shows orders by status');
+like($output, qr/ERROR:  .*order \d+ cannot/, '... shows a refused step');
+like($output, qr/\bcreate\b/, '... shows the history of an order');
+like($output, qr/[一-龥]|\p{Han}|[\xe4-\xe9][\x80-\xbf]{2}/, '... has Chinese names');
 
 ($status, $output) = run_make('psql', "SELECT 'orders: ' || count(*) FROM crm.orders;\n");
 is($status, 0, 'make psql succeeds') or diag($output);
-like($output, qr/orders: \d{4}/, '… leaves one in psql on the demo database');
+like($output, qr/orders: \d{4}/, '... leaves one in psql on the demo database');
 
 ($status, $output) = run_make('demo DATA=/no/such/file.csv');
 isnt($status, 0, 'make demo DATA= of a file that is not there fails');
-like($output, qr/no such file/, '… and says so');
+like($output, qr/no such file/, '... and says so');
 
 # The real file, where the project has it.
 my $packed = '../shared/data/online_retail.csv.xz';
@@ -45,10 +45,10 @@ SKIP:
 	  or BAIL_OUT("cannot unpack $packed (apt-get install xz-utils)");
 	($status, $output) = run_make("demo DATA=$dir/online_retail.csv");
 	is($status, 0, 'the import of Online Retail succeeds') or diag($output);
-	like($output, qr/541,?909/, '… accounts for all 541,909 rows');
-	like($output, qr/397,?884/, '… has the 397,884 lines of the usual sales filter');
-	like($output, qr/4,?338/, '… of 4,338 customers');
-	like($output, qr/8,?911,?407\.90/, '… with a revenue of 8,911,407.90');
+	like($output, qr/541,?909/, '... accounts for all 541,909 rows');
+	like($output, qr/397,?884/, '... has the 397,884 lines of the usual sales filter');
+	like($output, qr/4,?338/, '... of 4,338 customers');
+	like($output, qr/8,?911,?407\.90/, '... with a revenue of 8,911,407.90');
 }
 
 done_testing();

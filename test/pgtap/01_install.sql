@@ -63,7 +63,7 @@ SELECT set_eq($$
     ARRAY['crm_advance_order(bigint,text,text,text,integer)', 'crm_advance_orders(bigint[],text,text)', 'crm_available_events(bigint)', 'crm_force_order(bigint,text,text)', 'crm_run_timers(integer,regclass)', 'crm_refresh_state_columns()',
           'crm_customer_timeline(bigint)',
           'crm_keep_opportunity()', 'crm_total_opportunity_lines()', 'crm_win_opportunity()',
-          'crm_create_rollup(text,text,text[])', 'crm_drop_rollup(text)', 'crm_merge_rollups(bigint,bigint)', 'crm_move_statement()', 'crm_merge_changes(bigint,boolean)', 'crm_is_in_snapshot(text,regclass,integer)', 'crm_anything_waits(text)', 'crm_waiting_from(text)', 'crm_waiting_rows(text)', 'crm_waiting(text)', 'crm_first_waiting_page(regclass,bigint)', 'crm_is_seen_by_all(xid8)', 'crm_prune_changes(regclass)', 'crm_waits_from(regclass)', 'crm_current_xact_id()', 'crm_empty_changes()', 'crm_check_rollups()', 'crm_rebuild_rollups(text)', 'crm_show_progress(text)',
+          'crm_create_rollup(text,text,text[])', 'crm_drop_rollup(text)', 'crm_merge_rollups(bigint,bigint)', 'crm_move_statement()', 'crm_merge_changes(bigint,boolean)', 'crm_is_in_snapshot(text,regclass,integer)', 'crm_anything_waits(text)', 'crm_waiting_from(text)', 'crm_waiting_rows(text)', 'crm_waiting(text)', 'crm_first_waiting_page(regclass,bigint)', 'crm_is_seen_by_all(xid8)', 'crm_prune_changes(regclass)', 'crm_waits_from(regclass)', 'crm_current_xact_id()', 'crm_empty_changes()', 'crm_check_rollups()', 'crm_check_rollup_owners()', 'crm_rebuild_rollups(text)', 'crm_show_progress(text)',
           'crm_rollup_query(text,text[],text,text)', 'crm_rollup_keys(text[])', 'crm_sum(bigint)', 'crm_decimal(bigint,integer)', 'crm_decimal_support(internal)', 'crm_kept_from(text,regclass)', 'crm_limit_of_moved()', 'crm_kept(text,boolean)', 'crm_keep_place(text,tid)', 'crm_lock_rollups()', 'crm_empty_rollups(text)', 'crm_clear_rollups()', 'crm_forget_pages()',
           'crm_capture_order()', 'crm_capture_line()', 'crm_capture_event()', 'crm_capture_dimension()', 'crm_capture_booked()', 'crm_capture_time_zone()',
           'crm_advance(regclass,bigint,text,text,text,integer)', 'crm_advance(regclass,uuid,text,text,text,integer)',
@@ -127,7 +127,7 @@ SELECT is_empty($$
 SELECT results_eq($$
     SELECT objid::regproc::text FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
     JOIN pg_language l ON l.oid = prolang WHERE l.lanname NOT IN ('c', 'internal', 'sql') ORDER BY 1$$,
-    ARRAY['crm_attach_workflow_as_owner', 'crm_check_rollups', 'crm_create_rollup', 'crm_create_tables', 'crm_detach_workflow', 'crm_drop_rollup', 'crm_empty_changes', 'crm_empty_rollups', 'crm_forget_pages', 'crm_keep_place', 'crm_lock_rollups', 'crm_merge_rollups', 'crm_rebuild_rollups', 'crm_rollup_query'],
+    ARRAY['crm_attach_workflow_as_owner', 'crm_check_rollup_owners', 'crm_check_rollups', 'crm_create_rollup', 'crm_create_tables', 'crm_detach_workflow', 'crm_drop_rollup', 'crm_empty_changes', 'crm_empty_rollups', 'crm_forget_pages', 'crm_keep_place', 'crm_lock_rollups', 'crm_merge_rollups', 'crm_rebuild_rollups', 'crm_rollup_query'],
     'what is done now and then, by an owner, is in PL/pgSQL');
 SELECT is_empty($$
     SELECT objid::regprocedure FROM pg_temp.members() JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid

@@ -117,7 +117,7 @@ SELECT lives_ok($$UPDATE crm.orders SET status = 'cancelled' WHERE id BETWEEN 15
 SELECT is(array(SELECT pg_temp.place(g) FROM generate_series(15, 17) g), array_fill('cancelled 2: create cancel'::text, '{3}'), 'a step for each');
 SELECT throws_ok($$UPDATE crm.orders SET status = 'submitted' WHERE id BETWEEN 17 AND 20$$, 'SL003', 'order 17 cannot become "submitted"', 'bulk UPDATE with one that is illegal');
 SELECT is(array(SELECT pg_temp.place(g) FROM generate_series(18, 20) g), array_fill('pending 1: create'::text, '{3}'), 'changes nothing');
-SELECT lives_ok($$UPDATE crm.orders o SET status = v.status FROM (VALUES (18, 'submitted'), (19, 'cancelled')) v (id, status) WHERE o.id = v.id$$, 'UPDATE … FROM');
+SELECT lives_ok($$UPDATE crm.orders o SET status = v.status FROM (VALUES (18, 'submitted'), (19, 'cancelled')) v (id, status) WHERE o.id = v.id$$, 'UPDATE ... FROM');
 SELECT is(pg_temp.place(18) || ', ' || pg_temp.place(19), 'submitted 2: create submit, cancelled 2: create cancel', 'to one status each');
 
 -- INSERT
@@ -155,7 +155,7 @@ COPY crm.orders (id, customer_id) FROM STDIN;
 \.
 SELECT is(pg_temp.place(137), 'pending 1: create', 'COPY FROM STDIN');
 
--- INSERT … ON CONFLICT
+-- INSERT ... ON CONFLICT
 SET LOCAL ROLE crm_test_clerk;
 SELECT lives_ok($$INSERT INTO crm.orders (id, customer_id, status) VALUES (21, 1, 'submitted') ON CONFLICT (id) DO UPDATE SET status = EXCLUDED.status$$, 'upsert to a legal status');
 SELECT is(pg_temp.place(21), 'submitted 2: create submit', 'is a step, by a clerk too');

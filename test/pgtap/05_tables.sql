@@ -198,7 +198,7 @@ EXCEPTION WHEN others THEN
 END $$;
 SELECT is((SELECT state || ' ' || v.name FROM pg_temp.violation(statement) v), cases.state || ' ' || cases.name, statement)
 FROM cases ORDER BY no;
--- 'time zone "…" not recognized' comes from PostgreSQL itself, before the constraint says a word.
+-- 'time zone "..." not recognized' comes from PostgreSQL itself, before the constraint says a word.
 SELECT throws_ok($$UPDATE crm.settings SET time_zone = 'Mars/Olympus'$$, '22023', 'time zone "Mars/Olympus" not recognized', 'settings_time_zone_is_known');
 SELECT is_empty($$
     SELECT conname FROM pg_constraint WHERE connamespace = 'crm'::regnamespace AND contype IN ('c', 'p', 'u', 'f', 'x')

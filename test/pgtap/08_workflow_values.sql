@@ -61,7 +61,7 @@ SELECT is_empty('SELECT definition FROM crm_test.machines WHERE crm_workflow_has
     'the seed 0 gives the plain hash in its lower half, as PostgreSQL wants it');
 SELECT isnt(crm_workflow_hash_extended(definition, 1), crm_workflow_hash_extended(definition, 2), 'a seed changes the hash') FROM crm_test.machines LIMIT 1;
 SELECT is((SELECT count(DISTINCT name)::int FROM crm_test.machines), 22, 'there are 22 machines');
-SELECT is((SELECT count(DISTINCT definition)::int FROM crm_test.machines), 22, 'count(DISTINCT …)');
+SELECT is((SELECT count(DISTINCT definition)::int FROM crm_test.machines), 22, 'count(DISTINCT ...)');
 SELECT is((SELECT count(*)::int FROM (SELECT definition FROM crm_test.machines UNION SELECT definition FROM crm_test.machines) AS u), 22, 'UNION');
 SELECT is_empty('SELECT definition FROM crm_test.machines INTERSECT SELECT definition FROM crm_test.machines EXCEPT SELECT definition FROM crm_test.machines', 'INTERSECT and EXCEPT');
 SELECT is((SELECT count(*)::int FROM crm_test.machines WHERE definition IN (SELECT definition FROM crm_test.machines WHERE name = 'class')), 2, 'IN');

@@ -72,7 +72,7 @@ SELECT is_empty('SELECT * FROM pg_temp.wrong()', 'DELETE');
 SELECT is(pg_temp.totals(2), '0 0.00 0.00 0.00', 'of all');
 INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (4, 1, 1, 100, 1), (4, 50, 1, 50, 1)
 ON CONFLICT (order_id, line_no) DO UPDATE SET quantity = excluded.quantity;
-SELECT is_empty('SELECT * FROM pg_temp.wrong()', 'INSERT … ON CONFLICT DO UPDATE');
+SELECT is_empty('SELECT * FROM pg_temp.wrong()', 'INSERT ... ON CONFLICT DO UPDATE');
 SELECT is((SELECT sum(quantity) FROM crm.order_lines WHERE order_id = 4), 153.000, 'that did both');
 INSERT INTO crm.order_lines (order_id, line_no, product_id, quantity, unit_price) VALUES (4, 1, 1, 7, 1), (4, 51, 1, 7, 1) ON CONFLICT DO NOTHING;
 SELECT is_empty('SELECT * FROM pg_temp.wrong()', 'ON CONFLICT DO NOTHING');

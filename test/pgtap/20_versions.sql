@@ -99,7 +99,7 @@ SELECT lives_ok($$UPDATE crm.workflows SET definition = E'[*] --> a\na --> b : w
     'a status that no row has may go');
 SELECT results_eq($$SELECT * FROM pg_temp.said('UPDATE crm.workflows SET definition = E''[*] --> a\na --> d : stop\nd --> [*]'' WHERE name = ''w''')$$,
     $$VALUES ('SL013', 'workflow "w" would lose a status that rows stand in', 'Rows of table crm.orders: 3 in "b", 3 in "c".',
-    'crm_migrate_workflow() moves them; its state map names a new status for each: {"b": …}.')$$, 'one that rows have may not');
+    'crm_migrate_workflow() moves them; its state map names a new status for each: {"b": ...}.')$$, 'one that rows have may not');
 SELECT is((SELECT version FROM crm.workflows WHERE name = 'w'), 5, 'and nothing is changed');
 SELECT throws_ok($$UPDATE crm.workflows SET name = 'v' WHERE name = 'w'$$, '23503', NULL, 'nor may the name of a workflow of orders');
 SELECT throws_ok($$DELETE FROM crm.workflows WHERE name = 'w'$$, '23503', NULL, 'nor the workflow itself');

@@ -78,10 +78,10 @@ INSERT INTO crm.activities (customer_id, order_id, opportunity_id, kind, subject
 INSERT INTO crm.activities (customer_id, kind, subject, due_at) VALUES (100, 'visit', 'To come', now()), (100, 'call', 'Was to come', '2023-01-01');
 RESET crm.actor;
 SELECT results_eq($$SELECT at < now() - interval '1 day', kind, order_id, opportunity_id, subject, amount, currency, note, actor FROM crm_customer_timeline(100)$$, $$VALUES
-    (false, 'step', NULL::bigint, 100::bigint, 'lose: lead → lost', NULL::numeric, NULL::text, 'too dear', 'Maria'),
+    (false, 'step', NULL::bigint, 100::bigint, 'lose: lead -> lost', NULL::numeric, NULL::text, 'too dear', 'Maria'),
     (false, 'refund', 100, NULL, 'refund', 0.40, 'CHF', NULL, 'Maria'),
     (false, 'payment', 100, NULL, 'card', 20.00, 'CHF', 'at the door', 'Maria'),
-    (false, 'step', 100::bigint, NULL::bigint, 'submit: pending → submitted', NULL::numeric, NULL::text, 'by telephone', 'Maria'),
+    (false, 'step', 100::bigint, NULL::bigint, 'submit: pending -> submitted', NULL::numeric, NULL::text, 'by telephone', 'Maria'),
     (true, 'order', 100, NULL, 'order 100', 19.60, 'CHF', NULL, session_user::text COLLATE "default"),
     (true, 'call', 102, NULL, 'Is it good?', NULL, NULL, NULL, 'Maria'),
     (true, 'step', 102, NULL, 'import: completed', NULL, NULL, NULL, session_user::text COLLATE "default"),

@@ -77,7 +77,7 @@ SELECT throws_ok($$SELECT crm_attach_workflow(NULL, 'status', workflow_column =>
 SELECT throws_ok($$SELECT crm_attach_workflow('older', NULL, workflow_column => 'workflow')$$, '22004', NULL, 'null');
 SELECT is(pg_temp.said(format('CREATE TABLE unfit (id integer PRIMARY KEY, status text %s); SELECT crm_attach_workflow(%L, %L, workflow_column => %L)', columns, 'unfit', 'status', 'Process')), said, columns)
 FROM (VALUES
-    (', process text NOT NULL', '42703 | column "Process" of table public.unfit does not exist | ALTER TABLE public.unfit ADD COLUMN "Process" text NOT NULL DEFAULT ''…'''),
+    (', process text NOT NULL', '42703 | column "Process" of table public.unfit does not exist | ALTER TABLE public.unfit ADD COLUMN "Process" text NOT NULL DEFAULT ''...'''),
     (', "Process" varchar(9) NOT NULL', '42804 | column "Process" of table public.unfit is of type character varying(9), but a workflow is text | ALTER TABLE public.unfit ALTER COLUMN "Process" TYPE text'),
     (', "Process" text', '23502 | column "Process" of table public.unfit may be null | Without a workflow no status is valid. | ALTER TABLE public.unfit ALTER COLUMN "Process" SET NOT NULL'),
     (', "Process" text NOT NULL GENERATED ALWAYS AS (''ticket'') STORED', '42804 | column "Process" of table public.unfit is of type text, generated, but a workflow is text | '
@@ -136,7 +136,7 @@ SELECT is(crm_advance('cases', 3, 'pay'), 'closed', 'and one that does not');
 DROP TABLE newer, newer_events;
 SELECT is(pg_temp.said($$UPDATE crm.workflows SET definition = E'[*] --> new\nnew --> [*]' WHERE name = 'ticket'$$),
     'SL013 | workflow "ticket" would lose a status that rows stand in | Rows of table public.cases: 1 in "closed", 2 in "open". | '
-    'crm_migrate_workflow() moves them; its state map names a new status for each: {"closed": …}.', 'a workflow that its rows need');
+    'crm_migrate_workflow() moves them; its state map names a new status for each: {"closed": ...}.', 'a workflow that its rows need');
 SELECT throws_ok($$UPDATE crm.workflows SET name = 'tickets' WHERE name = 'ticket'$$, 'SL013', NULL, 'is not renamed');
 SELECT throws_ok($$DELETE FROM crm.workflows WHERE name = 'ticket'$$, 'SL013', NULL, 'nor deleted');
 SELECT is(crm_migrate_workflow('ticket', E'[*] --> new\nnew --> closed : close\nclosed --> done\ndone --> [*]', '{"open": "new", "closed": "done"}'), 3::bigint, 'its rows are moved');

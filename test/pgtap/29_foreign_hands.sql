@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(49);
+SELECT plan(78);
 
 CREATE SCHEMA crm_test;
 CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -69,6 +69,126 @@ SELECT is(pg_temp.said(statement), wanted, statement) FROM (VALUES
     ('UPDATE crm.settings SET time_zone = NULL', '23514 new row for relation "settings" violates check constraint "settings_time_zone_is_known"'),
     ('UPDATE crm.orders SET currency = NULL', '23502 null value in column "currency" of table crm.orders')
 ) AS t(statement, wanted);
+
+-- The sums are written with the rights of who owns crm.rollups: so are the tables that they lie in his
+GRANT CREATE, USAGE ON SCHEMA crm, public TO crm_test_forger;
+GRANT ALL ON ALL TABLES IN SCHEMA crm TO crm_test_forger;
+SET LOCAL ROLE crm_test_forger;
+SELECT is(pg_temp.said($$SELECT public.crm_create_rollup('mine', 'order', '{day}')$$), '42501 must be owner of table crm.rollups', 'who does not own the rollups makes none');
+SELECT is(pg_temp.said($$CREATE TABLE crm.mine_cells (day date, orders bigint, total bigint, generation integer);
+    INSERT INTO crm.rollups (name, grain, dimensions, cells) VALUES ('mine', 'order', '{day}', 'crm.mine_cells')$$), 'done', 'nor by hand:');
+RESET ROLE;
+SELECT is(pg_temp.said(statement), '42501 rollup "mine" is in the hands of role crm_test_forger', statement) FROM (VALUES
+    ('SELECT public.crm_merge_rollups()'), ('SELECT public.crm_rebuild_rollups()'), ('SELECT * FROM public.crm_check_rollups()'),
+    ('TRUNCATE crm.order_events')
+) AS t(statement);
+ALTER TABLE crm.mine_cells OWNER TO CURRENT_USER;
+SELECT is(pg_temp.said('SELECT public.crm_drop_rollup(''mine'')'), 'done', 'in the right hands it can be dropped, though it has no view');
+
+-- whoever belongs to the owner makes rollups in his name
+CREATE ROLE crm_test_owner;
+CREATE ROLE crm_test_manager IN ROLE crm_test_owner;
+GRANT CREATE, USAGE ON SCHEMA crm TO crm_test_owner;
+GRANT SELECT ON ALL TABLES IN SCHEMA crm TO crm_test_owner;
+GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA crm TO crm_test_owner;
+DO $$
+DECLARE
+    t regclass;
+BEGIN
+    FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind IN ('r', 'v') LOOP
+        EXECUTE format('ALTER %s %s OWNER TO crm_test_owner', CASE (SELECT relkind FROM pg_class WHERE oid = t) WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, t);
+    END LOOP;
+END $$;
+SET LOCAL ROLE crm_test_manager;
+SELECT is(pg_temp.said($$SELECT public.crm_create_rollup('theirs', 'order', '{day}')$$), 'done', 'a member of the role that owns the rollups makes one');
+RESET ROLE;
+SELECT is(array_agg(DISTINCT relowner::regrole::text), '{crm_test_owner}', 'which is the role''s') FROM pg_class WHERE relname IN ('theirs', 'theirs_cells');
+SELECT is(pg_temp.said($$SELECT public.crm_create_rollup('by_month', 'order', '{month}')$$), 'done', 'a superuser, too');
+SELECT is(array_agg(DISTINCT relowner::regrole::text), '{crm_test_owner}', 'makes it the role''s') FROM pg_class WHERE relname IN ('by_month', 'by_month_cells');
+SELECT is(pg_temp.said('SELECT public.crm_merge_rollups()'), 'done', 'merges go on');
+
+-- A table that somebody else has prepared to be the history of ours
+CREATE TABLE public.tickets (id integer PRIMARY KEY, status text);
+GRANT REFERENCES ON public.tickets TO crm_test_forger;
+INSERT INTO public.tickets VALUES (1, NULL);
+INSERT INTO crm.workflows (name, definition) VALUES ('ticket', E'[*] --> a\na --> b : x\nb --> [*]');
+SET LOCAL ROLE crm_test_forger;
+CREATE TABLE public.traces (tickets_id integer REFERENCES public.tickets(id), seq integer, at timestamptz, event text, from_status text, to_status text, dwell interval,
+    actor text, role text, note text, request_key text, forced boolean, workflow text, workflow_version integer, PRIMARY KEY (tickets_id, seq));
+CREATE TRIGGER p BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON public.traces FOR EACH STATEMENT EXECUTE FUNCTION public.crm_protect_history();
+RESET ROLE;
+SET LOCAL datestyle = 'SQL, DMY';
+SET LOCAL timezone = 'Asia/Kolkata';
+SELECT is(public.crm_attach_workflow('public.tickets', 'status', 'ticket')::text, 'tickets_events', 'is not taken for it');
+SELECT ok(status_since <= clock_timestamp() AND status_since > now() - interval '1 hour', 'since when rows have their status does not depend on how dates are written') FROM public.tickets;
+RESET datestyle;
+RESET timezone;
+
+-- What a guard means is not for who takes the step to say
+INSERT INTO crm.guards (workflow, name, condition) VALUES ('g', 'digits', $$reference ~ '^\d+$'$$), ('g', 'early', $$placed_at < '03/02/2026'$$),
+    ('g', 'never', 'owner = NULL'), ('g', 'zone', $$placed_at < '2026-02-20 00:00'$$);
+INSERT INTO crm.workflows (name, definition) VALUES ('g', E'[*] --> a\na --> b : x [digits]\na --> c : y [early]\na --> d : z [never]\na --> e : w [zone]\nb --> [*]\nc --> [*]\nd --> [*]\ne --> [*]');
+INSERT INTO crm.orders (id, customer_id, workflow, reference, placed_at) SELECT g, 1, 'g', 'ddd', '2026-02-20 00:00+00' FROM generate_series(11, 14) g;
+UPDATE crm.guards SET condition = $$placed_at > '03/02/2026'$$ WHERE name = 'early';
+CREATE FUNCTION pg_temp.step(setting text, value text, id bigint, event text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE crm.guards SET message = message WHERE workflow = 'g'; -- it is read anew
+    PERFORM set_config(setting, value, true);
+    PERFORM public.crm_advance_order(id, event);
+    RETURN 'taken';
+EXCEPTION WHEN others THEN
+    RETURN SQLSTATE;
+END $$;
+SELECT is(pg_temp.step(setting, value, id, event), 'SL003', format('guard "%s" with %s = %s', event, setting, value)) FROM (VALUES
+    ('standard_conforming_strings', 'on', 11, 'x'), ('standard_conforming_strings', 'off', 11, 'x'),
+    ('datestyle', 'ISO, MDY', 12, 'y'), ('datestyle', 'ISO, DMY', 12, 'y'),
+    ('transform_null_equals', 'off', 13, 'z'), ('transform_null_equals', 'on', 13, 'z'),
+    ('timezone', 'UTC', 14, 'w'), ('timezone', 'America/Lima', 14, 'w')
+) AS t(setting, value, id, event);
+RESET standard_conforming_strings;
+GRANT TRUNCATE, DELETE ON crm.guards TO crm_test_forger;
+SET LOCAL ROLE crm_test_forger;
+SELECT is(pg_temp.said('TRUNCATE crm.guards'), '42501 must be owner of table guards', 'guards are not truncated by who may not delete each of them');
+RESET ROLE;
+
+-- Functions of our names, with arguments that literals fit better, in the schema of ours: ours are called
+CREATE TEMP TABLE traps AS
+SELECT DISTINCT format('CREATE FUNCTION public.%I(%s) RETURNS integer LANGUAGE plpgsql AS $f$BEGIN RAISE EXCEPTION ''%s was trapped''; END$f$', p.proname, x.arguments, p.proname) AS trap
+FROM pg_proc p
+CROSS JOIN LATERAL (SELECT string_agg(CASE WHEN t.type IN ('regclass', 'text[]', 'double precision[]', 'tid', 'jsonb', 'interval', 'name') THEN 'text'
+                                           WHEN t.type IN ('bigint', 'numeric') THEN 'integer' ELSE t.type END, ', ' ORDER BY n) AS arguments,
+                           string_agg(t.type, ', ' ORDER BY n) AS ours
+                    FROM (SELECT format_type(a, NULL) AS type, n FROM unnest(p.proargtypes) WITH ORDINALITY u (a, n)) t) x
+WHERE p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'crm%' AND x.arguments <> x.ours
+  AND x.arguments !~ 'internal|any|cstring' AND NOT EXISTS (SELECT FROM pg_proc q WHERE q.pronamespace = p.pronamespace AND q.proname = p.proname AND oidvectortypes(q.proargtypes) = x.arguments);
+SELECT cmp_ok(count(*), '>', 30::bigint, 'there are traps') FROM traps;
+DROP TABLE public.tickets, public.tickets_events, public.traces;
+DROP EXTENSION crm CASCADE;
+DROP SCHEMA crm CASCADE;
+DO $$
+DECLARE
+    t text;
+BEGIN
+    FOR t IN SELECT trap FROM traps LOOP
+        EXECUTE t;
+    END LOOP;
+END $$;
+SELECT is(pg_temp.said('CREATE EXTENSION crm'), 'done', 'traps: CREATE EXTENSION');
+INSERT INTO crm.customers (id, name, region) VALUES (1, 'Zoë', 'north');
+INSERT INTO crm.products (id, sku, name, price, category) VALUES (1, 'T', 'Tea', 10, 'hot');
+SELECT is(pg_temp.said(statement), 'done', 'traps: ' || statement) FROM (VALUES
+    ('INSERT INTO crm.orders (id, customer_id) VALUES (1, 1)'),
+    ('INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (1, 1, 3)'),
+    ('SELECT public.crm_advance_order(1::bigint, ''submit''::text)'),
+    ('UPDATE crm.products SET category = ''cold'''),
+    ('SELECT public.crm_merge_rollups()'),
+    ('SELECT public.crm_rebuild_rollups()'),
+    ('SELECT * FROM public.crm_check_rollups()'),
+    ('SELECT public.crm_create_rollup(''by_owner''::text, ''line''::text, ''{owner}''::text[])'),
+    ('SELECT * FROM crm.kpis'), ('SELECT * FROM crm.stage_durations'), ('SELECT * FROM crm.sales_by_month'), ('SELECT * FROM crm.rollup_status'),
+    ('UPDATE crm.settings SET time_zone = ''Asia/Kolkata'''),
+    ('TRUNCATE crm.products, crm.order_lines CASCADE')
+) AS t(statement);
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -38,7 +38,7 @@ INSERT INTO storm.edges VALUES
     (1, 'a', 'next', 'b'), (1, 'b', 'next', 'c'), (1, 'c', 'next', 'a'), (1, 'a', 'jump', 'c'), (1, 'c', 'after 1 second', 'b'),
     (2, 'a', 'next', 'c'), (2, 'c', 'next', 'b'), (2, 'b', 'next', 'a'), (2, 'b', 'jump', 'c'),
     (3, 'a', 'next', 'b'), (3, 'b', 'next', 'c'), (3, 'c', 'next', 'd'), (3, 'd', 'next', 'a'), (3, 'd', 'jump', 'c'), (3, 'b', 'after 2 seconds', 'd');
--- A guard bars "jump" for some orders (8, 18, …), and for others it raises an error (3, 13, …).
+-- A guard bars "jump" for some orders (8, 18, ...), and for others it raises an error (3, 13, ...).
 INSERT INTO storm.machines SELECT number, (E'[*] --> a\\na --> [*]\\n' || string_agg(format('%s --> %s : %s%s', from_status, to_status, event,
     CASE event WHEN 'jump' THEN ' [free]' END), E'\\n'))::crm_workflow
 FROM storm.edges GROUP BY number;

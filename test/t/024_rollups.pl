@@ -152,7 +152,7 @@ SQL
 my $dir = PostgreSQL::Test::Utils::tempdir;
 append_to_file("$dir/lines", join '', map { (1 + $_ % 5) . "\t" . (1 + $_ % 8) . "\t$_\n" } 1 .. 30);
 
-# [ weight, statement, … ]; :id and :other are orders, :n, :of3, … other numbers, :rare a product or customer that comes and goes
+# [ weight, statement, ... ]; :id and :other are orders, :n, :of3, ... other numbers, :rare a product or customer that comes and goes
 my $variables = <<"VARIABLES";
 \\set id random(1, $orders)
 \\set other random(1, $orders)
