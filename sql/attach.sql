@@ -363,12 +363,13 @@ $crm_attach_workflow$;
 -- 55000 for a table that has no workflow, and for the two that come with one.
 CREATE FUNCTION @extschema@.crm_detach_workflow(relation regclass) RETURNS void
     LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
+    SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 AS $crm_detach_workflow$
 #variable_conflict use_variable
 DECLARE
     target     record;
     ours       record;
+    freed      name;
     events     name;
 BEGIN
     IF relation IS NULL THEN
@@ -385,7 +386,7 @@ BEGIN
             DETAIL  = format('Role "%s" does not own the table.', current_user),
             HINT    = format('Ask role "%s".', pg_get_userbyid(target.relowner));
     END IF;
-    IF target.name IN ('crm.orders', 'crm.opportunities') THEN
+    IF relation IN (to_regclass('crm.orders'), to_regclass('crm.opportunities')) THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('table %s keeps its workflow', target.name),
             DETAIL  = 'What else the extension does with its rows goes by their status.',
@@ -407,7 +408,10 @@ BEGIN
         EXECUTE format('DROP TRIGGER %I ON %s', ours.tgname, target.name);
         IF ours.enforces THEN
             -- what nobody fills any more
-            EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL, ALTER COLUMN status_since DROP NOT NULL', target.name, ours.argument);
+            FOR freed IN SELECT a.attname FROM pg_attribute a
+                         WHERE a.attrelid = relation AND a.attname IN (ours.argument, 'status_since') AND a.attnotnull AND NOT a.attisdropped LOOP
+                EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', target.name, freed);
+            END LOOP;
         ELSE
             events := ours.argument;
         END IF;

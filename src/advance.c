@@ -47,7 +47,7 @@ PG_FUNCTION_INFO_V1(crm_advance_order);
 PG_FUNCTION_INFO_V1(crm_force);
 PG_FUNCTION_INFO_V1(crm_force_order);
 
-/* The plan for a table, and the names that its text was made of. */
+/* The plan for a table, and what it was made of */
 typedef struct AdvancePlan
 {
 	Oid			relid;			/* hash key */
@@ -55,6 +55,8 @@ typedef struct AdvancePlan
 	NameData	table;
 	NameData	status;
 	NameData	key;
+	Oid			key_type;
+	int			nrules;			/* replaced by nothing, a statement is not looked at again when the rule goes */
 	SPIPlanPtr	plan;
 } AdvancePlan;
 
@@ -66,6 +68,7 @@ advance_plan(Relation rel, const Door *door)
 {
 	Oid			relid = RelationGetRelid(rel);
 	Oid			argtypes[1] = {door->key_type};
+	int			nrules = rel->rd_rules == NULL ? 0 : rel->rd_rules->numLocks;
 	AdvancePlan *entry;
 	StringInfoData sql;
 	bool		found;
@@ -84,7 +87,8 @@ advance_plan(Relation rel, const Door *door)
 	if (found && entry->schema == RelationGetNamespace(rel) &&
 		strcmp(NameStr(entry->table), RelationGetRelationName(rel)) == 0 &&
 		strcmp(NameStr(entry->status), NameStr(door->status_name)) == 0 &&
-		strcmp(NameStr(entry->key), NameStr(door->key_name)) == 0)
+		strcmp(NameStr(entry->key), NameStr(door->key_name)) == 0 &&
+		entry->key_type == door->key_type && entry->nrules == nrules)
 		return entry->plan;
 
 	initStringInfo(&sql);
@@ -104,6 +108,8 @@ advance_plan(Relation rel, const Door *door)
 	namestrcpy(&entry->table, RelationGetRelationName(rel));
 	entry->status = door->status_name;
 	entry->key = door->key_name;
+	entry->key_type = door->key_type;
+	entry->nrules = nrules;
 	entry->plan = plan;
 	return plan;
 }

@@ -17,6 +17,7 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
+#include "iso_4217.h"
 #include "order_request.h"
 #include "products.h"
 #include "settings.h"
@@ -327,7 +328,8 @@ crm_find_products(CrmLineRequest *lines, int nlines, const char *currency)
 					(errcode(ERRCODE_CRM_OTHER_CURRENCY),
 					 errmsg("product \"%s\" has no price in %s", product.sku, currency),
 					 errdetail("Prices of products are in %s.", crm_reporting_currency()),
-					 errhint("Give lines[%d] a unit_price.", i)));
+					 crm_is_currency_code(cstring_to_text(currency)) ? errhint("Give lines[%d] a unit_price.", i) :
+					 errhint("Codes of currencies are those of ISO 4217, in capitals: EUR.")));
 		line->unit_price = NumericGetDatum(product.price);
 	}
 	crm_products_close(&finder);

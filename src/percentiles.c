@@ -260,13 +260,16 @@ percentile(Durations *durations, double fraction)
 	int64		first = (int64) floor(place);
 	int64		value = select_value(durations->values, durations->n, first);
 	int64		next;
+	double		part;
 
 	if (place == first)
 		return value;
 	next = durations->values[first + 1];
 	for (int64 i = first + 2; i < durations->n; i++)
 		next = Min(next, durations->values[i]);
-	return value + (int64) rint(((double) next - (double) value) * (place - first));
+	part = ((double) next - (double) value) * (place - first);
+	/* from 290,000 years before to 290,000 after is more than 64 bits hold */
+	return part < (double) (PG_INT64_MAX / 2) ? value + (int64) rint(part) : value + (int64) rint(part / 2) + (int64) rint(part / 2);
 }
 
 static Datum

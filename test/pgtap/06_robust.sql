@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(57);
+SELECT plan(68);
 
 CREATE ROLE crm_test_mallory;
 CREATE SCHEMA crm_test AUTHORIZATION crm_test_mallory;
@@ -123,6 +123,64 @@ SELECT matches(pg_temp.outcome('INSERT INTO crm_test.t (id) VALUES (4); ALTER TA
 SELECT matches(pg_temp.outcome($$CREATE TRIGGER aaa BEFORE UPDATE ON crm.orders FOR EACH ROW WHEN (false) EXECUTE FUNCTION public.crm_enforce_workflow('reference')$$,
     $$UPDATE crm.orders SET status = 'completed', version = 33 WHERE id = 100 RETURNING 1$$), '^(?!XX)[0-9A-Z]{5} ', 'a second enforcer on another column that is null');
 RESET ROLE;
+
+-- What is remembered of a table is forgotten when its key gets another type, or a rule goes.
+CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    RETURN 'done';
+EXCEPTION WHEN others THEN
+    RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+INSERT INTO crm.workflows (name, definition) VALUES ('to_and_fro', E'[*] --> a\na --> b : go\nb --> a : back\nb --> [*]');
+CREATE TABLE public.tasks (id integer PRIMARY KEY, status text);
+SELECT crm_attach_workflow('public.tasks', 'status', 'to_and_fro');
+ALTER TABLE public.tasks ENABLE ROW LEVEL SECURITY; -- so that steps go by statement
+CREATE ROLE crm_test_worker;
+CREATE POLICY everything ON public.tasks USING (true);
+GRANT ALL ON public.tasks, public.tasks_events TO crm_test_worker;
+INSERT INTO public.tasks (id) VALUES (1), (2);
+SET LOCAL ROLE crm_test_worker;
+SELECT is(pg_temp.said('SELECT public.crm_advance(''public.tasks'', 1, ''go'')'), 'done', 'a step by a statement');
+RESET ROLE;
+SET CONSTRAINTS ALL IMMEDIATE;
+ALTER TABLE public.tasks_events DROP CONSTRAINT tasks_events_belong_to_a_row;
+ALTER TABLE public.tasks ALTER id TYPE bigint;
+ALTER TABLE public.tasks_events ALTER tasks_id TYPE bigint;
+INSERT INTO public.tasks (id) VALUES (4294967297);
+SET LOCAL ROLE crm_test_worker;
+SELECT is(pg_temp.said('SELECT public.crm_advance(''public.tasks'', 4294967297, ''go'')'), 'done', 'of a key that has become longer');
+RESET ROLE;
+CREATE RULE nothing AS ON UPDATE TO public.tasks DO INSTEAD NOTHING;
+SET LOCAL ROLE crm_test_worker;
+SELECT matches(pg_temp.said('SELECT public.crm_advance(''public.tasks'', 2, ''go'')'), '^SL001', 'a rule that replaces it by nothing');
+RESET ROLE;
+DROP RULE nothing ON public.tasks;
+SET LOCAL ROLE crm_test_worker;
+SELECT is(pg_temp.said('SELECT public.crm_advance(''public.tasks'', 2, ''go'')'), 'done', 'and is gone');
+RESET ROLE;
+
+-- Settings of the session and renamed columns do not keep a workflow on a table, nor take it off where it belongs.
+SET LOCAL standard_conforming_strings = off;
+SET LOCAL quote_all_identifiers = on;
+SELECT matches(pg_temp.said('SELECT public.crm_detach_workflow(''crm.orders'')'), '^55000 table "crm"."orders" keeps its workflow', 'orders keep their workflow, however names are quoted');
+ALTER TABLE public.tasks RENAME status TO stage;
+SELECT is(pg_temp.said('SELECT public.crm_detach_workflow(''public.tasks'')'), 'done', 'a workflow is detached from a table whose status has got another name');
+RESET standard_conforming_strings;
+RESET quote_all_identifiers;
+
+-- An index of some rows is not the one by which we find all.
+CREATE UNIQUE INDEX ON crm.products (sku) WHERE active;
+CREATE UNIQUE INDEX ON crm.order_events (request_key) WHERE request_key > 'z';
+INSERT INTO crm.products (id, sku, name, price, active) VALUES (77, 'OLD', 'Old', 1, false);
+INSERT INTO crm.orders (id, customer_id) SELECT 9177, min(id) FROM crm.customers;
+SELECT matches(pg_temp.said(format('SELECT public.crm_place_order(%s, ''[{"sku": "OLD", "quantity": 1}]'')', min(id))), '^SL016', 'a product that is not active is found') FROM crm.customers;
+SELECT matches(pg_temp.said(format('SELECT public.crm_place_order(%s, ''[{"sku": "OLD", "quantity": 1}]'', currency => ''eur'')', min(id))), '^SL017', 'one in a currency that is none') FROM crm.customers;
+SELECT is(crm_advance_order(9177, 'submit', request_key => 'a'), 'submitted', 'a request');
+SELECT is(crm_advance_order(9177, 'submit', request_key => 'a'), 'submitted', 'that comes again');
+
+-- A guard for what is no table
+SELECT is(pg_temp.said('INSERT INTO crm.guards (workflow, name, condition, relation) VALUES (''x'', ''y'', ''true'', 99999)'), '42P01 relation with OID 99999 does not exist', 'a guard for nothing');
 
 SELECT is(pg_backend_pid(), :pid, 'the backend lives');
 SELECT * FROM finish();

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 \set seed `echo "${CRM_SEED:-$(date +%s)}"`
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(33);
+SELECT plan(34);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 
@@ -68,6 +68,8 @@ SET LOCAL max_parallel_workers_per_gather = 0;
 SET LOCAL enable_hashagg = off;
 SELECT is((SELECT count(p) FROM (SELECT c, crm_percentiles(d * interval '1 h', fractions::float8[]) AS p FROM generate_series(1, 20000) AS c, generate_series(1, 4) AS d, unnest('{"{0.5}","{0.1,0.9}"}'::text[]) AS fractions GROUP BY c, fractions) AS x)
     || ' groups, ' || ((SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name IN ('ExecutorState', 'ExprContext')) > 4000000), '40000 groups, false', 'thousands of groups take the memory of one');
+
+SELECT is(crm_percentiles(d, '{0.75}'), ARRAY[interval '52200000 days'], 'between durations that are further apart than 64 bits hold') FROM unnest(ARRAY[interval '-290000 years', '290000 years']) AS d;
 
 SELECT * FROM finish();
 ROLLBACK;
