@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(92);
+SELECT plan(94);
 
 CREATE SCHEMA crm_test;
 CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -194,7 +194,11 @@ SELECT is(pg_temp.said(statement), 'done', 'traps: ' || statement) FROM (VALUES
 DROP EXTENSION crm CASCADE;
 DROP SCHEMA crm CASCADE;
 CREATE SCHEMA "Sales CRM";
-SELECT is(pg_temp.said('CREATE EXTENSION crm SCHEMA "Sales CRM"'), 'done', 'the functions are in a schema of a name with a space');
+CREATE SCHEMA crm AUTHORIZATION crm_test_forger;
+SELECT is(pg_temp.said('CREATE EXTENSION crm SCHEMA "Sales CRM"'), '42501 schema "crm" belongs to somebody else', 'the tables are not put into a schema that somebody else has prepared');
+ALTER SCHEMA crm OWNER TO CURRENT_USER;
+SELECT is(pg_temp.said('CREATE EXTENSION crm SCHEMA "Sales CRM"'), 'done', 'into one''s own they are, and the functions into one of a name with a space');
+SELECT ok(to_regclass('crm.orders') IS NOT NULL, 'with tables');
 INSERT INTO crm.customers (id, name) VALUES (1, 'Zoë');
 INSERT INTO crm.orders (id, customer_id) VALUES (1, 1);
 ALTER TABLE crm.order_changes_1 ALTER owner SET STORAGE PLAIN;
