@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(94);
+SELECT plan(97);
 
 CREATE SCHEMA crm_test;
 CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -149,6 +149,19 @@ RESET standard_conforming_strings;
 GRANT TRUNCATE, DELETE ON crm.guards TO crm_test_forger;
 SET LOCAL ROLE crm_test_forger;
 SELECT is(pg_temp.said('TRUNCATE crm.guards'), '42501 must be owner of table guards', 'guards are not truncated by who may not delete each of them');
+RESET ROLE;
+
+-- Who inserts orders may choose their process only if the column is his, too
+CREATE ROLE crm_test_clerk;
+GRANT USAGE ON SCHEMA crm, public TO crm_test_clerk;
+GRANT SELECT (id), INSERT (customer_id, reference) ON crm.orders TO crm_test_clerk;
+GRANT INSERT ON crm.order_lines TO crm_test_clerk;
+GRANT SELECT ON crm.products TO crm_test_clerk;
+DO $$BEGIN PERFORM setval('crm.orders_id_seq', 1000); END$$;
+SET LOCAL ROLE crm_test_clerk;
+SELECT is(pg_temp.said($$INSERT INTO crm.orders (customer_id, reference) VALUES (1, 'x')$$), 'done', 'an order that follows the process of all');
+SELECT is(pg_temp.said($$INSERT INTO crm.orders (customer_id, workflow) VALUES (1, 'opportunity')$$), '42501 permission denied for table orders', 'one that would follow another');
+SELECT is(pg_temp.said($$SELECT public.crm_place_order(1, '[{"sku": "T", "quantity": 1}]', workflow => 'opportunity')$$), '42501 permission denied for table orders', 'the same by crm_place_order()');
 RESET ROLE;
 
 -- Functions of our names, with arguments that literals fit better, in the schema of ours: ours are called
