@@ -247,9 +247,9 @@ RETURN (SELECT string_agg(CASE WHEN d IN ('product', 'customer') THEN d || '_id'
                           ELSE format('coalesce(%1$I, ''''), (%1$I IS NULL)', d) END, ', ' ORDER BY n)
         FROM unnest(dimensions) WITH ORDINALITY x (d, n));
 
--- Who merges writes the sums and has what somebody has put on their tables run with his own rights, be he a superuser. So they
--- belong to who owns crm.rollups, or to a superuser.
-CREATE FUNCTION @extschema@.crm_check_rollup_owners() RETURNS void
+-- Who merges writes the sums and has what somebody has put on their tables run with his own rights, be he a superuser; who checks
+-- reads the views, too. So they belong to who owns crm.rollups, or to a superuser.
+CREATE FUNCTION @extschema@.crm_check_rollup_owners(also_views boolean) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $crm_check_rollup_owners$
 DECLARE
@@ -260,7 +260,7 @@ BEGIN
     INTO foreign_one
     FROM crm.rollups r
     CROSS JOIN pg_class o
-    JOIN pg_class c ON c.relnamespace = o.relnamespace AND c.relname IN (r.name, r.name || '_cells')
+    JOIN pg_class c ON c.relnamespace = o.relnamespace AND (c.relname = r.name || '_cells' OR also_views AND c.relname = r.name)
     JOIN pg_roles a ON a.oid = c.relowner
     WHERE o.oid = 'crm.rollups'::regclass AND c.relowner <> o.relowner AND NOT a.rolsuper
     ORDER BY r.name, c.relname LIMIT 1;
@@ -288,7 +288,7 @@ BEGIN
     -- before the rollups, as whoever truncates one of these does
     LOCK TABLE crm.settings, crm.workflows, crm.products, crm.customers, crm.orders, crm.order_lines, crm.order_events IN ACCESS SHARE MODE;
     LOCK TABLE crm.rollups IN SHARE UPDATE EXCLUSIVE MODE;
-    PERFORM @extschema@.crm_check_rollup_owners();
+    PERFORM @extschema@.crm_check_rollup_owners(false);
 END
 $crm_lock_rollups$;
 
@@ -578,7 +578,7 @@ BEGIN
     SELECT c.relowner::regrole INTO owner FROM pg_class c WHERE c.oid = 'crm.rollups'::regclass;
     IF NOT pg_has_role(current_user, owner, 'USAGE') THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'must be owner of table crm.rollups',
-            DETAIL = format('It belongs to role %s, with whose rights the sums are kept.', owner);
+            DETAIL = format('The sums are kept with the rights of role %s.', owner), HINT = format('Ask that role, or be granted it: GRANT %s TO %I.', owner, current_user);
     END IF;
     PERFORM @extschema@.crm_lock_rollups();
 
@@ -676,7 +676,7 @@ AS $crm_check_rollups$
 DECLARE
     kept record;
 BEGIN
-    PERFORM @extschema@.crm_check_rollup_owners();
+    PERFORM @extschema@.crm_check_rollup_owners(true);
     FOR kept IN SELECT r.* FROM crm.rollups r ORDER BY r.name LOOP
         RETURN QUERY EXECUTE format($$
             SELECT %1$L::text, 'view'::text, to_jsonb(v) FROM (SELECT * FROM crm.%1$I EXCEPT ALL (%2$s)) v
@@ -756,7 +756,7 @@ $crm_forget_pages$;
 
 COMMENT ON FUNCTION @extschema@.crm_create_rollup(text, text, text[]) IS
     'Keeps sums over sold lines, orders or events by these dimensions, and shows them in a view of that name; it is filled at once';
-COMMENT ON FUNCTION @extschema@.crm_check_rollup_owners() IS 'Refuses tables of sums and views that are not those of who owns crm.rollups';
+COMMENT ON FUNCTION @extschema@.crm_check_rollup_owners(boolean) IS 'Refuses tables of sums, or these and views, that are not those of who owns crm.rollups';
 COMMENT ON FUNCTION @extschema@.crm_drop_rollup(text) IS 'Drops a rollup with its view';
 COMMENT ON FUNCTION @extschema@.crm_merge_rollups(bigint, bigint) IS 'Moves what waits in the change tables into the kept sums; returns how many changes that were';
 COMMENT ON FUNCTION @extschema@.crm_move_statement() IS 'The statement that moves the sums of products and customers which have changed their category or region';
