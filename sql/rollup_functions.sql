@@ -292,6 +292,8 @@ BEGIN
 END
 $crm_lock_rollups$;
 
+CREATE FUNCTION @extschema@.crm_refuse_within_statement(what text) RETURNS void
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 CREATE FUNCTION @extschema@.crm_current_xact_id() RETURNS xid8
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 CREATE FUNCTION @extschema@.crm_first_waiting_page(changes regclass, first bigint) RETURNS bigint
@@ -437,6 +439,9 @@ BEGIN
     END IF;
     PERFORM @extschema@.crm_lock_rollups();
     anything_moved := EXISTS (SELECT FROM crm.dimension_changes);
+    IF anything_moved THEN
+        PERFORM @extschema@.crm_refuse_within_statement('what is on the move to another category or region cannot be merged');
+    END IF;
     IF NOT anything_moved AND at_least / 100 > (
         SELECT sum(pg_relation_size(x.relation) / current_setting('block_size')::bigint - (@extschema@.crm_waits_from(x.relation)::text::point)[0]::bigint)
         FROM (SELECT format('crm.%I', c.name)::regclass AS relation FROM crm.change_tables c) x)
@@ -483,6 +488,7 @@ DECLARE
     stage text;
 BEGIN
     PERFORM @extschema@.crm_lock_rollups();
+    PERFORM @extschema@.crm_refuse_within_statement('rollups cannot be made');
     IF rollup IS NOT NULL AND NOT EXISTS (SELECT FROM crm.rollups r WHERE r.name = rollup) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('rollup "%s" does not exist', rollup),
             HINT = 'SELECT name FROM crm.rollups shows those that do.';
@@ -757,6 +763,7 @@ $crm_forget_pages$;
 COMMENT ON FUNCTION @extschema@.crm_create_rollup(text, text, text[]) IS
     'Keeps sums over sold lines, orders or events by these dimensions, and shows them in a view of that name; it is filled at once';
 COMMENT ON FUNCTION @extschema@.crm_check_rollup_owners(boolean) IS 'Refuses tables of sums, or these and views, that are not those of who owns crm.rollups';
+COMMENT ON FUNCTION @extschema@.crm_refuse_within_statement(text) IS 'An error if an active query of this session uses the tables that figures are made of';
 COMMENT ON FUNCTION @extschema@.crm_drop_rollup(text) IS 'Drops a rollup with its view';
 COMMENT ON FUNCTION @extschema@.crm_merge_rollups(bigint, bigint) IS 'Moves what waits in the change tables into the kept sums; returns how many changes that were';
 COMMENT ON FUNCTION @extschema@.crm_move_statement() IS 'The statement that moves the sums of products and customers which have changed their category or region';

@@ -44,6 +44,7 @@
 #include "door.h"
 #include "lookup.h"
 #include "order_lines.h"
+#include "order_lock.h"
 #include "placement.h"
 #include "settings.h"
 #include "trigger.h"
@@ -520,6 +521,27 @@ may_hold(const TriggerData *trigger)
 	return false;
 }
 
+static bool
+find_order_after(Relation rel, int64 id, CommandId command, TupleTableSlot *row)
+{
+	Snapshot	snapshot = snapshot_before(command + 1);
+	bool		found = crm_find_row(rel, crm_primary_key(rel, "id", NULL), F_INT8EQ, Int64GetDatum(id), snapshot, row);
+
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+/* Whether we have written or locked a row ourselves; if not only we, it may say no */
+static bool
+is_held(TupleTableSlot *row)
+{
+	HeapTupleHeader header = ExecFetchSlotHeapTuple(row, false, NULL)->t_data;
+
+	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(header)) ||
+		(!(header->t_infomask & (HEAP_XMAX_IS_MULTI | HEAP_XMAX_INVALID)) &&
+		 TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(header)));
+}
+
 /* The order as a command left it; NULL if it is gone or not booked */
 static const CapturedOrder *
 get_order(FunctionCallInfo fcinfo, int64 id, CommandId command)
@@ -528,7 +550,6 @@ get_order(FunctionCallInfo fcinfo, int64 id, CommandId command)
 	MemoryContext caller;
 	TupleTableSlot *row;
 	Relation	rel;
-	Snapshot	snapshot;
 
 	if (last == NULL)
 	{
@@ -538,14 +559,18 @@ get_order(FunctionCallInfo fcinfo, int64 id, CommandId command)
 	else if (last->id == id && last->command == command)
 		return last->exists && last->order.booked ? &last->order : NULL;
 
-	rel = table_open(crm_table_oid(orders.name), RowShareLock);
+	rel = crm_orders_open();
 	check_source(&orders, rel);
 	MemoryContextReset(last->context);
 	caller = MemoryContextSwitchTo(last->context);
 	row = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)), table_slot_callbacks(rel));
-	snapshot = snapshot_before(command + 1);
-	last->exists = crm_find_row(rel, crm_primary_key(rel, "id", NULL), F_INT8EQ, Int64GetDatum(id), snapshot, row);
-	UnregisterSnapshot(snapshot);
+	last->exists = find_order_after(rel, id, command, row);
+	/* a trigger may have moved the line to an order that nobody has locked for it */
+	if (last->exists && !is_held(row))
+	{
+		(void) crm_order_lock(rel, id, row);
+		last->exists = find_order_after(rel, id, command, row);
+	}
 	if (last->exists)
 	{
 		/* a page must not stay pinned until the next line */

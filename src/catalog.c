@@ -204,16 +204,18 @@ crm_catalog_init(void)
 /*
  * crm_invalidate_cache() returns trigger
  *
- * AFTER trigger of the tables that backends keep in memory (workflows,
- * settings). Row changes reach the other backends as a relation cache
- * invalidation, at commit, and this one at its next command. Errors: 39P01 if
- * not called as an AFTER trigger.
+ * Trigger of the tables that backends keep in memory (workflows, guards, settings), AFTER a
+ * change and BEFORE each row of it. Row changes reach the other backends as a relation cache
+ * invalidation, at commit, and this one at its next command. The one BEFORE is for changes that
+ * fail: what is called in between may read the row, and a change that nobody has announced would not be forgotten
+ * with the rest. Errors: 39P01 if not called as such a trigger.
  */
 Datum
 crm_invalidate_cache(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_invalidate_cache", CRM_TRIGGER_AFTER);
+	bool		is_before = CALLED_AS_TRIGGER(fcinfo) && TRIGGER_FIRED_BEFORE(((TriggerData *) fcinfo->context)->tg_event);
+	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_invalidate_cache", is_before ? CRM_TRIGGER_BEFORE_ANY_ROW : CRM_TRIGGER_AFTER);
 
 	CacheInvalidateRelcache(trigger->tg_relation);
-	PG_RETURN_POINTER(NULL);
+	PG_RETURN_POINTER(!is_before ? NULL : TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple);
 }

@@ -398,6 +398,11 @@ static void
 put_day(Merge *merge, CrmValues values, DateADT day)
 {
 	values[CRM_DAY] = day;
+	if (DATE_NOT_FINITE(day))
+	{
+		values[CRM_MONTH] = day;
+		return;
+	}
 	/* changes that lie together are mostly of one day */
 	if (day != merge->last_day)
 	{

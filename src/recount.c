@@ -31,6 +31,7 @@
 #include "workflow.h"
 #include "workflow_cache.h"
 
+PG_FUNCTION_INFO_V1(crm_refuse_within_statement);
 PG_FUNCTION_INFO_V1(crm_capture_booked);
 PG_FUNCTION_INFO_V1(crm_capture_time_zone);
 PG_FUNCTION_INFO_V1(crm_clear_rollups);
@@ -44,6 +45,41 @@ refuse_old_snapshot(const char *what)
 				 errmsg("%s in a %s transaction", what, IsolationIsSerializable() ? "SERIALIZABLE" : "REPEATABLE READ"),
 				 errdetail("What others have written since it began would be left out of the sales figures."),
 				 errhint("BEGIN ISOLATION LEVEL READ COMMITTED.")));
+}
+
+/* Within TRUNCATE, which refuses a table that is in use */
+static bool is_clearing = false;
+
+/*
+ * crm_refuse_within_statement(what text)
+ *
+ * Figures are worked out anew from the tables, or from lines as they are now, only where all that lies in the tables
+ * has been told of: not while a statement of this session is at them, whose triggers may be yet to come. Errors: 55006.
+ */
+Datum
+crm_refuse_within_statement(PG_FUNCTION_ARGS)
+{
+	static const char *const tables[] = {"orders", "order_lines", "order_events"};
+
+	for (int i = 0; i < lengthof(tables) && !is_clearing; i++)
+	{
+		Relation	rel = table_open(crm_table_oid(tables[i]), AccessShareLock);
+
+		if (rel->rd_refcnt > 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("%s while an active query of this session uses table %s", text_to_cstring(PG_GETARG_TEXT_PP(0)), crm_relation_name(rel)),
+					 errdetail("What that has written may not have been told to the sales figures yet."),
+					 errhint("Do it in a statement of its own, and not from a trigger, a loop or a function that the other one calls.")));
+		table_close(rel, NoLock);
+	}
+	PG_RETURN_VOID();
+}
+
+static void
+refuse_within_statement(const char *what)
+{
+	(void) DirectFunctionCall1(crm_refuse_within_statement, CStringGetTextDatum(what));
 }
 
 /* Run a statement with the rights of the owner of the rollups. */
@@ -176,7 +212,7 @@ definition_of(Relation workflows, HeapTuple row)
  * AFTER UPDATE row trigger of crm.workflows: where a status begins or ceases to be
  * booked, the lines of all orders that stand in it come into the sales figures or
  * leave them. No order changes meanwhile. Errors: 0A000 for such a change in a
- * REPEATABLE READ or SERIALIZABLE transaction, 42809 on another table, 39P01.
+ * REPEATABLE READ or SERIALIZABLE transaction, 55006 within a statement on orders or lines, 42809 on another table, 39P01.
  */
 Datum
 crm_capture_booked(PG_FUNCTION_ARGS)
@@ -203,6 +239,7 @@ crm_capture_booked(PG_FUNCTION_ARGS)
 
 	crm_placements_may_be_booked();
 	refuse_old_snapshot("what counts as sold cannot be changed");
+	refuse_within_statement("what counts as sold cannot be changed");
 	LockRelationOid(crm_table_oid("orders"), ShareRowExclusiveLock);
 	append_lines(types, values, HeapTupleHeaderGetCmin(trigger->tg_newtuple->t_data));
 	PG_RETURN_POINTER(NULL);
@@ -286,6 +323,15 @@ crm_clear_rollups(PG_FUNCTION_ARGS)
 	sql = psprintf("SELECT %s('%s'::pg_catalog.text)",
 				   quote_qualified_identifier(get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid)),
 											  "crm_empty_rollups"), what);
-	run(sql, 0, NULL, NULL, SPI_OK_SELECT);
+	is_clearing = true;
+	PG_TRY();
+	{
+		run(sql, 0, NULL, NULL, SPI_OK_SELECT);
+	}
+	PG_FINALLY();
+	{
+		is_clearing = false;
+	}
+	PG_END_TRY();
 	PG_RETURN_POINTER(NULL);
 }

@@ -22,6 +22,7 @@ CREATE TABLE crm.customers (
     CONSTRAINT customers_only_persons_are_born  CHECK (kind = 'person' OR gender IS NULL AND birth_date IS NULL),
     -- Up to the day that it is where days begin: what was true once stays true, in any session and at restore.
     CONSTRAINT customers_birth_date_is_since_1850 CHECK (birth_date BETWEEN '1850-01-01' AND (now() AT TIME ZONE interval '14 hours')::date),
+    CONSTRAINT customers_region_has_at_most_400_bytes CHECK (octet_length(region) <= 400), -- sums are found by it, in an index
     CONSTRAINT customers_tags_are_words      CHECK (coalesce(array_ndims(tags), 1) = 1 AND array_position(tags, NULL) IS NULL AND '' <> ALL (tags)),
     CONSTRAINT customers_attributes_are_an_object CHECK (jsonb_typeof(attributes) = 'object'),
     CONSTRAINT customers_are_entered_1900_to_2999 CHECK (extract(year FROM created_at AT TIME ZONE 'UTC') BETWEEN 1900 AND 2999)
@@ -59,6 +60,7 @@ COMMENT ON CONSTRAINT customers_name_is_not_empty        ON crm.customers IS 'A 
 COMMENT ON CONSTRAINT customers_email_has_one_at_sign    ON crm.customers IS 'An e-mail address is one address: no blanks, one @';
 COMMENT ON CONSTRAINT customers_only_persons_are_born    ON crm.customers IS 'A company has no gender and no date of birth';
 COMMENT ON CONSTRAINT customers_birth_date_is_since_1850 ON crm.customers IS 'Nobody who buys was born before 1850, or will be born tomorrow';
+COMMENT ON CONSTRAINT customers_region_has_at_most_400_bytes ON crm.customers IS 'A region is short enough for sales figures by region';
 COMMENT ON CONSTRAINT customers_tags_are_words           ON crm.customers IS 'Tags are a plain list, none of them empty';
 COMMENT ON CONSTRAINT customers_attributes_are_an_object ON crm.customers IS 'Custom fields are a JSON object, not a list or a single value';
 COMMENT ON CONSTRAINT customers_are_entered_1900_to_2999 ON crm.customers IS 'Days can be counted from the date of entry';

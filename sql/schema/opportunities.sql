@@ -26,6 +26,7 @@ CREATE TABLE crm.opportunities (
     CONSTRAINT opportunities_follow_a_workflow        FOREIGN KEY (workflow) REFERENCES crm.workflows (name),
     CONSTRAINT opportunities_name_is_not_empty        CHECK (name <> ''),
     CONSTRAINT opportunities_amount_is_not_negative   CHECK (amount >= 0 AND amount <> 'NaN'),
+    CONSTRAINT opportunities_owner_has_at_most_400_bytes CHECK (octet_length(owner) <= 400),
     CONSTRAINT opportunities_currency_is_an_iso_code  CHECK (@extschema@.crm_is_currency(currency)),
     CONSTRAINT opportunities_probability_is_0_to_100  CHECK (probability BETWEEN 0 AND 100),
     CONSTRAINT opportunities_close_1900_to_2999       CHECK (expected_close BETWEEN '1900-01-01' AND '2999-12-31'),
@@ -59,6 +60,7 @@ COMMENT ON CONSTRAINT opportunities_order_is_of_the_customer ON crm.opportunitie
 COMMENT ON CONSTRAINT opportunities_follow_a_workflow        ON crm.opportunities IS 'An opportunity follows a process that exists';
 COMMENT ON CONSTRAINT opportunities_name_is_not_empty        ON crm.opportunities IS 'An opportunity has a name';
 COMMENT ON CONSTRAINT opportunities_amount_is_not_negative   ON crm.opportunities IS 'An amount is a number, zero or more';
+COMMENT ON CONSTRAINT opportunities_owner_has_at_most_400_bytes ON crm.opportunities IS 'The name of a salesperson is short enough for sales figures by owner';
 COMMENT ON CONSTRAINT opportunities_currency_is_an_iso_code  ON crm.opportunities IS 'A currency is one of ISO 4217, in capitals: EUR';
 COMMENT ON CONSTRAINT opportunities_probability_is_0_to_100  ON crm.opportunities IS 'A probability is between 0 and 100 per cent';
 COMMENT ON CONSTRAINT opportunities_close_1900_to_2999       ON crm.opportunities IS 'The day of the close is one that can be counted to';

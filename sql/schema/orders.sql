@@ -34,6 +34,7 @@ CREATE TABLE crm.orders (
     CONSTRAINT orders_have_one_customer         UNIQUE (id, customer_id),
     CONSTRAINT orders_belong_to_a_customer      FOREIGN KEY (customer_id) REFERENCES crm.customers (id),
     CONSTRAINT orders_follow_a_workflow         FOREIGN KEY (workflow)    REFERENCES crm.workflows (name),
+    CONSTRAINT orders_owner_has_at_most_400_bytes CHECK (octet_length(owner) <= 400),
     CONSTRAINT orders_currency_is_an_iso_code   CHECK (@extschema@.crm_is_currency(currency)),
     CONSTRAINT orders_attributes_are_an_object  CHECK (jsonb_typeof(attributes) = 'object'),
     -- NaN and Infinity are above every number
@@ -95,6 +96,7 @@ COMMENT ON CONSTRAINT orders_reference_is_unique      ON crm.orders IS 'No two o
 COMMENT ON CONSTRAINT orders_have_one_customer        ON crm.orders IS 'An order has one customer; what is about the order is about that customer';
 COMMENT ON CONSTRAINT orders_belong_to_a_customer     ON crm.orders IS 'An order belongs to a customer who exists';
 COMMENT ON CONSTRAINT orders_follow_a_workflow        ON crm.orders IS 'An order follows a process that exists';
+COMMENT ON CONSTRAINT orders_owner_has_at_most_400_bytes ON crm.orders IS 'The name of a salesperson is short enough for sales figures by owner';
 COMMENT ON CONSTRAINT orders_currency_is_an_iso_code  ON crm.orders IS 'A currency is one of ISO 4217, in capitals: EUR';
 COMMENT ON CONSTRAINT orders_attributes_are_an_object ON crm.orders IS 'Custom fields are a JSON object, not a list or a single value';
 COMMENT ON CONSTRAINT orders_are_placed_1900_to_2999   ON crm.orders IS 'An order is placed on a day that reports can count with';

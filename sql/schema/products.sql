@@ -12,6 +12,7 @@ CREATE TABLE crm.products (
     CONSTRAINT products_sku_is_unique      UNIQUE (sku),
     CONSTRAINT products_sku_is_not_empty   CHECK (sku <> ''),
     CONSTRAINT products_name_is_not_empty  CHECK (name <> ''),
+    CONSTRAINT products_category_has_at_most_400_bytes CHECK (octet_length(category) <= 400), -- sums are found by it, in an index
     CONSTRAINT products_price_is_positive         CHECK (price > 0 AND price <> 'NaN'),
     CONSTRAINT products_attributes_are_an_object  CHECK (jsonb_typeof(attributes) = 'object')
 );
@@ -29,5 +30,6 @@ COMMENT ON CONSTRAINT products_have_a_unique_id         ON crm.products IS 'Each
 COMMENT ON CONSTRAINT products_sku_is_unique            ON crm.products IS 'No two products share an article number';
 COMMENT ON CONSTRAINT products_sku_is_not_empty         ON crm.products IS 'A product has an article number';
 COMMENT ON CONSTRAINT products_name_is_not_empty        ON crm.products IS 'A product has a name';
+COMMENT ON CONSTRAINT products_category_has_at_most_400_bytes ON crm.products IS 'A category is short enough for sales figures by category';
 COMMENT ON CONSTRAINT products_price_is_positive    ON crm.products IS 'A price is above zero; what is given away has a discount of all of it';
 COMMENT ON CONSTRAINT products_attributes_are_an_object ON crm.products IS 'Custom fields are a JSON object, not a list or a single value';

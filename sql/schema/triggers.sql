@@ -135,6 +135,15 @@ CREATE TRIGGER workflows_refresh_state_columns
 
 -- Sessions keep workflows, guards and settings in memory; these tell them of a change.
 -- ALWAYS: also where changes arrive by logical replication.
+CREATE TRIGGER workflows_announce_change
+    BEFORE INSERT OR UPDATE OR DELETE ON crm.workflows
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_invalidate_cache();
+CREATE TRIGGER guards_announce_change
+    BEFORE INSERT OR UPDATE OR DELETE ON crm.guards
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_invalidate_cache();
+CREATE TRIGGER settings_announce_change
+    BEFORE INSERT OR UPDATE OR DELETE ON crm.settings
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_invalidate_cache();
 CREATE TRIGGER workflows_invalidate_cache
     AFTER INSERT OR UPDATE OR DELETE ON crm.workflows
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_invalidate_cache();
@@ -153,6 +162,9 @@ CREATE TRIGGER settings_invalidate_cache
 CREATE TRIGGER settings_invalidate_cache_on_truncate
     AFTER TRUNCATE ON crm.settings
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_invalidate_cache();
+ALTER TABLE crm.workflows ENABLE ALWAYS TRIGGER workflows_announce_change;
+ALTER TABLE crm.guards    ENABLE ALWAYS TRIGGER guards_announce_change;
+ALTER TABLE crm.settings  ENABLE ALWAYS TRIGGER settings_announce_change;
 ALTER TABLE crm.workflows ENABLE ALWAYS TRIGGER workflows_invalidate_cache;
 ALTER TABLE crm.workflows ENABLE ALWAYS TRIGGER workflows_invalidate_cache_on_truncate;
 ALTER TABLE crm.guards    ENABLE ALWAYS TRIGGER guards_invalidate_cache;
@@ -186,6 +198,9 @@ COMMENT ON TRIGGER workflows_count_versions ON crm.workflows IS 'Counts the defi
 COMMENT ON TRIGGER workflows_keep_versions  ON crm.workflows IS 'Writes each definition into workflow_versions';
 COMMENT ON TRIGGER workflows_strand_no_rows ON crm.workflows IS 'Refuses a change that leaves rows in a status which the workflow does not have';
 COMMENT ON TRIGGER workflow_versions_protect_history ON crm.workflow_versions IS 'Nobody but the table''s owner changes history by hand';
+COMMENT ON TRIGGER workflows_announce_change   ON crm.workflows IS 'Has what is read of a change forgotten if it fails';
+COMMENT ON TRIGGER guards_announce_change      ON crm.guards    IS 'Has what is read of a change forgotten if it fails';
+COMMENT ON TRIGGER settings_announce_change    ON crm.settings  IS 'Has what is read of a change forgotten if it fails';
 COMMENT ON TRIGGER guards_invalidate_cache             ON crm.guards IS 'Makes a changed guard take effect in all sessions';
 COMMENT ON TRIGGER guards_invalidate_cache_on_truncate ON crm.guards IS 'Makes a changed guard take effect in all sessions';
 COMMENT ON TRIGGER workflows_invalidate_cache   ON crm.workflows    IS 'Makes a changed workflow take effect in all sessions';

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(200);
+SELECT plan(205);
 
 INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明'), (3, NULL, 'Zoë'), (4, NULL, 'Bob');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -118,6 +118,11 @@ INSERT INTO cases (name, state, statement) VALUES
     ('guards_have_a_unique_name', '23505', $$INSERT INTO crm.guards (workflow, name, condition) VALUES ('order', 'x', 'true'), ('order', 'x', 'false')$$),
     ('guards_workflow_has_1_to_63_bytes', '23514', $$INSERT INTO crm.guards (workflow, name, condition) VALUES ('', 'x', 'true')$$),
     ('guards_name_has_1_to_255_bytes', '23514', $$INSERT INTO crm.guards (workflow, name, condition) VALUES ('order', '', 'true')$$),
+    ('customers_region_has_at_most_400_bytes', '23514', $$UPDATE crm.customers SET region = repeat('ä', 201)$$),
+    ('products_category_has_at_most_400_bytes', '23514', $$UPDATE crm.products SET category = repeat('ä', 201)$$),
+    ('orders_owner_has_at_most_400_bytes', '23514', $$UPDATE crm.orders SET owner = repeat('ä', 201)$$),
+    ('opportunities_owner_has_at_most_400_bytes', '23514', $$INSERT INTO crm.opportunities (id, customer_id, name, owner) VALUES (77, 1, 'x', repeat('ä', 201))$$),
+    ('settings_time_zone_is_known', '23514', $$UPDATE crm.settings SET time_zone = 'EST'$$),
     ('activities_have_a_unique_id', '23505', $$INSERT INTO crm.activities (id, customer_id, kind, subject, due_at) VALUES (1, 1, 'call', 'x', now())$$),
     ('activities_are_for_a_customer', '23503', $$INSERT INTO crm.activities (id, customer_id, kind, subject, due_at) VALUES (9, 99, 'call', 'x', now())$$),
     ('activities_are_for_a_customer', '23503', $$DELETE FROM crm.customers WHERE id = 3$$),
