@@ -54,7 +54,7 @@ is($standby->safe_psql('postgres', 'SELECT waiting_changes FROM crm.rollup_statu
 $primary->safe_psql('postgres', q(INSERT INTO crm.orders (customer_id, workflow) SELECT 1, 'w' FROM generate_series(1, 2000)));
 sub change_much
 {
-	$primary->safe_psql('postgres', "UPDATE crm.orders SET owner = rpad('$_', 1900, '.')") for 1 .. 3;
+	$primary->safe_psql('postgres', "UPDATE crm.orders SET owner = rpad('$_', 400, '.')") for 1 .. 13;
 	return;
 }
 sub merge_and_empty
