@@ -105,7 +105,6 @@ static Source *const sources[] = {&orders, &lines, &events};
 /* What crm_capture_left_to_recorder() has found about crm.orders, good as long as that is left_to_recorder_of */
 static Oid	left_to_recorder;
 static Oid	left_to_recorder_of = InvalidOid;
-static uint64 news = 0;
 
 /* An order as the figures see it. Texts lie in the slot that it was read from. */
 typedef struct CapturedOrder
@@ -130,7 +129,6 @@ forget_columns(Oid relid)
 			sources[i]->relid = InvalidOid;
 	if (relid == InvalidOid || relid == left_to_recorder_of)
 		left_to_recorder_of = InvalidOid;
-	news++;
 }
 
 void
@@ -588,15 +586,13 @@ bool
 crm_order_counts_as_after(Relation rel, int64 id, TupleTableSlot *now, CommandId command)
 {
 	TupleTableSlot *then = table_slot_create(rel, NULL);
-	Snapshot	snapshot = snapshot_before(command + 1);
 	CapturedOrder old = {0},
 				new;
 
 	check_source(&orders, rel);
 	read_order(rel, now, &new, NULL);
-	if (crm_find_row(rel, crm_primary_key(rel, "id", NULL), F_INT8EQ, Int64GetDatum(id), snapshot, then))
+	if (find_order_after(rel, id, command, then))
 		read_order(rel, then, &old, NULL);
-	UnregisterSnapshot(snapshot);
 	if ((old.booked || new.booked) && !(old.booked && same_for_lines(&old, &new)))
 		return false;
 	ExecDropSingleTupleTableSlot(then);
@@ -754,20 +750,23 @@ find_left_to_recorder(Relation rel)
 Oid
 crm_capture_left_to_recorder(Relation rel)
 {
-	uint64		news_before = news;
+	Oid			relid = RelationGetRelid(rel);
+	uint64		heard_before = crm_changes_heard_of();
 	Oid			found;
 
 	/* the triggers that fire are others then */
-	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || RelationGetRelid(rel) != crm_table_oid("orders"))
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 		return InvalidOid;
-	if (RelationGetRelid(rel) == left_to_recorder_of)
+	if (relid == left_to_recorder_of)
 		return left_to_recorder;
+	if (relid != crm_table_oid("orders"))
+		return InvalidOid;
 	found = find_left_to_recorder(rel);
 	/* to look functions up may have brought news, which may be of those */
-	if (news == news_before)
+	if (crm_changes_heard_of() == heard_before)
 	{
 		left_to_recorder = found;
-		left_to_recorder_of = RelationGetRelid(rel);
+		left_to_recorder_of = relid;
 	}
 	return found;
 }

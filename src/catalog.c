@@ -38,7 +38,6 @@ forget_table(Oid relid)
 	HASH_SEQ_STATUS all;
 	KnownTable *table;
 
-	changes_heard_of++;
 	if (known_tables == NULL)
 		return;
 	hash_seq_init(&all, known_tables);
@@ -168,6 +167,7 @@ static int	nforgetters = 0;
 static void
 relation_changed(Datum arg, Oid relid)
 {
+	changes_heard_of++;
 	for (int i = 0; i < nforgetters; i++)
 		forgetters[i] (relid);
 }
@@ -185,6 +185,7 @@ crm_on_relation_change(void (*forget) (Oid relid))
 static void
 catalog_changed(Datum forget, int cache, uint32 hash)
 {
+	changes_heard_of++;
 	((void (*) (Oid)) DatumGetPointer(forget)) (InvalidOid);
 }
 
@@ -192,6 +193,12 @@ void
 crm_on_catalog_change(int cache, void (*forget) (Oid relid))
 {
 	CacheRegisterSyscacheCallback(cache, catalog_changed, PointerGetDatum(forget));
+}
+
+uint64
+crm_changes_heard_of(void)
+{
+	return changes_heard_of;
 }
 
 void

@@ -40,6 +40,9 @@ extern void crm_on_relation_change(void (*forget) (Oid relid));
 /* The same, with InvalidOid, whenever anything of a kind changes: PROCOID, a function, for example */
 extern void crm_on_catalog_change(int cache, void (*forget) (Oid relid));
 
+/* How many of both there were: what was looked up meanwhile is not to be remembered if there are more than before */
+extern uint64 crm_changes_heard_of(void);
+
 extern void crm_catalog_init(void);
 
 #endif							/* CRM_CATALOG_H */

@@ -177,28 +177,6 @@ primary_key_column(Relation rel, int *ncolumns, Oid *key_index)
 	return column;
 }
 
-/* An index by which a value is there once at most, InvalidOid if there is none. */
-static Oid
-unique_index_on(Relation rel, AttrNumber column)
-{
-	List	   *indexes = RelationGetIndexList(rel);
-	Oid			found = InvalidOid;
-	ListCell   *lc;
-
-	foreach(lc, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-
-		if (index->rd_index->indisunique && index->rd_index->indisvalid &&
-			index->rd_index->indnkeyatts == 1 && index->rd_rel->relam == BTREE_AM_OID &&
-			column != InvalidAttrNumber && index->rd_index->indkey.values[0] == column && crm_has_all_values(index, column))
-			found = RelationGetRelid(index);
-		index_close(index, AccessShareLock);
-	}
-	list_free(indexes);
-	return found;
-}
-
 bool
 crm_is_added_column(const Door *door, const FormData_pg_attribute *att)
 {
@@ -264,7 +242,7 @@ build_history(Door *door, Relation rel, const Trigger *recorder)
 		door->history[i] = i >= HISTORY_REQUEST_KEY ?
 			optional_column(history, columns[i].name, columns[i].type) :
 			crm_column(history, columns[i].name, columns[i].type);
-	door->request_index = unique_index_on(history, door->history[HISTORY_REQUEST_KEY]);
+	door->request_index = crm_find_unique_index(history, door->history[HISTORY_REQUEST_KEY]);
 	door->history[HISTORY_KEY] = primary_key_column(history, &ncolumns, &key_index);
 	if (ncolumns != 2 ||
 		TupleDescAttr(desc, door->history[HISTORY_KEY] - 1)->atttypid != door->key_type)

@@ -433,7 +433,7 @@ crm_check_guard(PG_FUNCTION_ARGS)
 
 	if (is_truncate)
 	{
-		/* those of all tables: of each one the owner of the workflows may go past it anyhow */
+		/* the guards of all tables at once, whoever owns those */
 		if (!crm_owns_relation(RelationGetRelid(table), GetUserId()))
 			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(table));
 		PG_RETURN_POINTER(NULL);

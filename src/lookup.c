@@ -28,8 +28,9 @@ crm_reading_snapshot(void)
 	return IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot();
 }
 
-bool
-crm_has_all_values(Relation index, AttrNumber column)
+/* Whether an index has all rows in which the column is not NULL: somebody may have one of some */
+static bool
+has_all_values(Relation index, AttrNumber column)
 {
 	List	   *predicate = RelationGetIndexPredicate(index);
 	NullTest   *test = list_length(predicate) == 1 ? linitial(predicate) : NULL;
@@ -40,9 +41,8 @@ crm_has_all_values(Relation index, AttrNumber column)
 }
 
 Oid
-crm_unique_index(Relation rel, const char *column)
+crm_find_unique_index(Relation rel, AttrNumber column)
 {
-	AttrNumber	attribute = crm_column(rel, column, TEXTOID);
 	List	   *indexes = RelationGetIndexList(rel);
 	Oid			found = InvalidOid;
 	ListCell   *lc;
@@ -53,11 +53,19 @@ crm_unique_index(Relation rel, const char *column)
 
 		if (index->rd_index->indisunique && index->rd_index->indisvalid &&
 			index->rd_index->indnkeyatts == 1 && index->rd_rel->relam == BTREE_AM_OID &&
-			index->rd_index->indkey.values[0] == attribute && crm_has_all_values(index, attribute))
+			column != InvalidAttrNumber && index->rd_index->indkey.values[0] == column && has_all_values(index, column))
 			found = RelationGetRelid(index);
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);
+	return found;
+}
+
+Oid
+crm_unique_index(Relation rel, const char *column)
+{
+	Oid			found = crm_find_unique_index(rel, crm_column(rel, column, TEXTOID));
+
 	if (!OidIsValid(found))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -17,10 +17,10 @@
  */
 extern Snapshot crm_reading_snapshot(void);
 
-/* Whether an index has all rows in which the column is not NULL: somebody may have one of some */
-extern bool crm_has_all_values(Relation index, AttrNumber column);
+/* An index by which a value of that column alone is there once at most, InvalidOid if there is none (or no column) */
+extern Oid	crm_find_unique_index(Relation rel, AttrNumber column);
 
-/* The unique index on that column alone; an error if there is none */
+/* The same of a text column; an error if there is none */
 extern Oid	crm_unique_index(Relation rel, const char *column);
 
 /* The primary key; an error if it is not the columns of these names */

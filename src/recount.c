@@ -24,7 +24,6 @@
 
 #include "catalog.h"
 #include "changes.h"
-#include "door.h"
 #include "owner.h"
 #include "placement.h"
 #include "trigger.h"
@@ -51,13 +50,11 @@ refuse_old_snapshot(const char *what)
 static bool is_clearing = false;
 
 /*
- * crm_refuse_within_statement(what text)
- *
  * Figures are worked out anew from the tables, or from lines as they are now, only where all that lies in the tables
- * has been told of: not while a statement of this session is at them, whose triggers may be yet to come. Errors: 55006.
+ * has been told of: not while a statement of this session is at them, whose triggers may be yet to come.
  */
-Datum
-crm_refuse_within_statement(PG_FUNCTION_ARGS)
+static void
+refuse_within_statement(const char *what)
 {
 	static const char *const tables[] = {"orders", "order_lines", "order_events"};
 
@@ -68,18 +65,23 @@ crm_refuse_within_statement(PG_FUNCTION_ARGS)
 		if (rel->rd_refcnt > 1)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("%s while an active query of this session uses table %s", text_to_cstring(PG_GETARG_TEXT_PP(0)), crm_relation_name(rel)),
+					 errmsg("%s while an active query of this session uses table %s", what, crm_relation_name(rel)),
 					 errdetail("What that has written may not have been told to the sales figures yet."),
 					 errhint("Do it in a statement of its own, and not from a trigger, a loop or a function that the other one calls.")));
 		table_close(rel, NoLock);
 	}
-	PG_RETURN_VOID();
 }
 
-static void
-refuse_within_statement(const char *what)
+/*
+ * crm_refuse_within_statement(what text)
+ *
+ * An error that begins with what, if an active query of this session uses a table that figures are made of. Errors: 55006.
+ */
+Datum
+crm_refuse_within_statement(PG_FUNCTION_ARGS)
 {
-	(void) DirectFunctionCall1(crm_refuse_within_statement, CStringGetTextDatum(what));
+	refuse_within_statement(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	PG_RETURN_VOID();
 }
 
 /* Run a statement with the rights of the owner of the rollups. */
@@ -245,15 +247,6 @@ crm_capture_booked(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(NULL);
 }
 
-static text *
-text_of(Relation rel, HeapTuple row, AttrNumber column)
-{
-	bool		isnull;
-	Datum		value = crm_get(row, column, rel, &isnull);
-
-	return isnull ? NULL : DatumGetTextPP(value);
-}
-
 /*
  * crm_capture_time_zone() returns trigger
  *
@@ -266,13 +259,10 @@ Datum
 crm_capture_time_zone(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_capture_time_zone", CRM_TRIGGER_AFTER_ROW, "settings");
-	Relation	rel = trigger->tg_relation;
-	AttrNumber	zone = crm_column(rel, "time_zone", TEXTOID);
 	char	   *schema;
 	char	   *sql;
 
-	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) &&
-		crm_same_text(text_of(rel, trigger->tg_trigtuple, zone), text_of(rel, trigger->tg_newtuple, zone)))
+	if (!crm_is_changed(trigger, crm_column(trigger->tg_relation, "time_zone", TEXTOID)))
 		PG_RETURN_POINTER(NULL);
 
 	refuse_old_snapshot("the reporting time zone cannot be changed");

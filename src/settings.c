@@ -174,22 +174,6 @@ change(Changes *changes, AttrNumber column, Datum value, bool isnull)
 	changes->n++;
 }
 
-/* Whether an update gives a column another value; an insert gives each a new one. */
-static bool
-is_changed(TriggerData *trigger, AttrNumber column)
-{
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(trigger->tg_relation), column - 1);
-	bool		nulls[2];
-	Datum		before;
-	Datum		after;
-
-	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-		return true;
-	before = crm_get(trigger->tg_trigtuple, column, trigger->tg_relation, &nulls[0]);
-	after = crm_get(trigger->tg_newtuple, column, trigger->tg_relation, &nulls[1]);
-	return nulls[0] != nulls[1] || (!nulls[0] && !datum_image_eq(before, after, att->attbyval, att->attlen));
-}
-
 /* Payments are made in the currency of their order, and lines priced in it: their numbers would mean something else. */
 static void
 check_currency_change(Relation rel, HeapTuple order)
@@ -278,16 +262,16 @@ crm_apply_settings(PG_FUNCTION_ARGS)
 		change(&changes, currency_column, currency, false);
 		no_currency = false;
 	}
-	if (!is_insert && is_changed(trigger, currency_column))
+	if (!is_insert && crm_is_changed(trigger, currency_column))
 		check_currency_change(rel, trigger->tg_trigtuple);
 	rate = crm_get(tuple, rate_column, rel, &no_rate);
-	if (is_insert ? no_rate : is_changed(trigger, currency_column) && !is_changed(trigger, rate_column))
+	if (is_insert ? no_rate : crm_is_changed(trigger, currency_column) && !crm_is_changed(trigger, rate_column))
 	{
 		if (!no_currency && !no_day)
 			change(&changes, rate_column,
 				   NumericGetDatum(crm_exchange_rate(DatumGetTextPP(currency), settings.currency, day)), false);
 	}
-	else if (!no_currency && !no_rate && is_changed(trigger, rate_column))
+	else if (!no_currency && !no_rate && crm_is_changed(trigger, rate_column))
 		check_rate(DatumGetTextPP(currency), rate);
 	return PointerGetDatum(heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), changes.n,
 													 changes.columns, changes.values, changes.nulls));
@@ -325,7 +309,7 @@ crm_keep_reporting_currency(PG_FUNCTION_ARGS)
 	bool		isnull;
 	Datum		was;
 
-	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && is_changed(trigger, column) && has_orders())
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && crm_is_changed(trigger, column) && has_orders())
 	{
 		was = crm_get(trigger->tg_trigtuple, column, rel, &isnull);
 		ereport(ERROR,

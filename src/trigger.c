@@ -4,6 +4,8 @@
  */
 #include "crm.h"
 
+#include "utils/datum.h"
+
 #include "catalog.h"
 #include "trigger.h"
 
@@ -79,6 +81,21 @@ crm_trigger_data_of(FunctionCallInfo fcinfo, const char *name, CrmTriggerKind ki
 
 	crm_check_trigger_table(trigger, table);
 	return trigger;
+}
+
+bool
+crm_is_changed(const TriggerData *trigger, AttrNumber column)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(trigger->tg_relation), column - 1);
+	bool		nulls[2];
+	Datum		before;
+	Datum		after;
+
+	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		return true;
+	before = crm_get(trigger->tg_trigtuple, column, trigger->tg_relation, &nulls[0]);
+	after = crm_get(trigger->tg_newtuple, column, trigger->tg_relation, &nulls[1]);
+	return nulls[0] != nulls[1] || (!nulls[0] && !datum_image_eq(before, after, att->attbyval, att->attlen));
 }
 
 bool

@@ -34,6 +34,9 @@ extern void crm_check_trigger_table(const TriggerData *trigger, const char *tabl
 extern TriggerData *crm_trigger_data_of(FunctionCallInfo fcinfo, const char *name, CrmTriggerKind kind,
 										const char *table);
 
+/* Whether the row has another value of that column than before; of a new row, yes */
+extern bool crm_is_changed(const TriggerData *trigger, AttrNumber column);
+
 /* Whether a trigger calls that function of ours, whatever schema it was installed in */
 extern bool crm_calls(const Trigger *trigger, PGFunction function);
 

@@ -125,13 +125,7 @@ SELECT matches(pg_temp.outcome($$CREATE TRIGGER aaa BEFORE UPDATE ON crm.orders 
 RESET ROLE;
 
 -- What is remembered of a table is forgotten when its key gets another type, or a rule goes.
-CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE statement;
-    RETURN 'done';
-EXCEPTION WHEN others THEN
-    RETURN SQLSTATE || ' ' || SQLERRM;
-END $$;
+\ir include/said_briefly.sql
 INSERT INTO crm.workflows (name, definition) VALUES ('to_and_fro', E'[*] --> a\na --> b : go\nb --> a : back\nb --> [*]');
 CREATE TABLE public.tasks (id integer PRIMARY KEY, status text);
 SELECT crm_attach_workflow('public.tasks', 'status', 'to_and_fro');

@@ -6,13 +6,7 @@ CREATE EXTENSION crm;
 SELECT plan(70);
 
 CREATE SCHEMA crm_test;
-CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE statement;
-    RETURN 'done';
-EXCEPTION WHEN others OR query_canceled THEN
-    RETURN SQLSTATE || ' ' || SQLERRM;
-END $$;
+\ir include/said_briefly.sql
 CREATE FUNCTION pg_temp.detail(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     detail text;

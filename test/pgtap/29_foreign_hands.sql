@@ -6,13 +6,7 @@ CREATE EXTENSION crm;
 SELECT plan(97);
 
 CREATE SCHEMA crm_test;
-CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE statement;
-    RETURN 'done';
-EXCEPTION WHEN others THEN
-    RETURN SQLSTATE || ' ' || replace(SQLERRM, pg_my_temp_schema()::regnamespace::text, 'pg_temp');
-END $$;
+\ir include/said_briefly.sql
 INSERT INTO crm.customers (id, name) VALUES (1, 'Zoë');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'T', 'Tea', 10);
 

@@ -4,13 +4,7 @@ BEGIN;
 CREATE EXTENSION crm;
 SELECT plan(28);
 
-CREATE FUNCTION pg_temp.said(statement text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE statement;
-    RETURN 'done';
-EXCEPTION WHEN others THEN
-    RETURN SQLSTATE || ' ' || SQLERRM;
-END $$;
+\ir include/said_briefly.sql
 INSERT INTO crm.guards (workflow, name, condition) VALUES ('w', 'g', 'false');
 INSERT INTO crm.workflows (name, definition) VALUES ('w', E'[*] --> draft\ndraft --> sold : sell\nsold --> draft : back\ndraft --> gone : leave [g]\ngone --> [*]\nclass draft,sold editable\nclass sold booked');
 INSERT INTO crm.customers (id, name, region) VALUES (1, 'A', 'North'), (2, 'B', 'South');
