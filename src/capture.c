@@ -9,7 +9,9 @@
  * as they were before the command, and what it does to a line with the order as it
  * is after the command. "Before" and "after" go by PostgreSQL's count of commands,
  * so it does not matter in which order the triggers of a command fire, and nothing
- * is counted twice or left out.
+ * is counted twice or left out. Where the numbers do not tell what came first, because
+ * an order changes in the midst of a command that writes its lines, it has been noted
+ * (nested_changes.c).
  *
  * Between transactions, whoever changes a line has locked its order (order_lines.c),
  * as has whoever changes the order. A snapshot that is taken under that lock sees
@@ -43,6 +45,7 @@
 #include "decimal.h"
 #include "door.h"
 #include "lookup.h"
+#include "nested_changes.h"
 #include "order_lines.h"
 #include "order_lock.h"
 #include "placement.h"
@@ -332,6 +335,7 @@ capture_lines(int64 order_id, const CapturedOrder *old, const CapturedOrder *new
 	ScanKeyData condition;
 	LineChange	changes[CRM_MAX_LINE_CHANGES];
 	int			nchanges = 0;
+	bool		is_nested = crm_note_nested_change(rel, order_id, command);
 
 	check_source(&lines, rel);
 	index = index_open(crm_primary_key(rel, "order_id", "line_no"), AccessShareLock);
@@ -342,6 +346,8 @@ capture_lines(int64 order_id, const CapturedOrder *old, const CapturedOrder *new
 	while (index_getnext_slot(scan, ForwardScanDirection, line))
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (is_nested)
+			crm_note_line_told_of(line, command);
 		if (old != NULL && old->booked)
 			change_of_line(old, rel, line, -1, &changes[nchanges++]);
 		if (new != NULL && new->booked)
@@ -582,23 +588,6 @@ get_order(FunctionCallInfo fcinfo, int64 id, CommandId command)
 	return last->exists && last->order.booked ? &last->order : NULL;
 }
 
-bool
-crm_order_counts_as_after(Relation rel, int64 id, TupleTableSlot *now, CommandId command)
-{
-	TupleTableSlot *then = table_slot_create(rel, NULL);
-	CapturedOrder old = {0},
-				new;
-
-	check_source(&orders, rel);
-	read_order(rel, now, &new, NULL);
-	if (find_order_after(rel, id, command, then))
-		read_order(rel, then, &old, NULL);
-	if ((old.booked || new.booked) && !(old.booked && same_for_lines(&old, &new)))
-		return false;
-	ExecDropSingleTupleTableSlot(then);
-	return true;
-}
-
 static bool
 same_lines(Relation rel, TupleTableSlot *old, TupleTableSlot *new)
 {
@@ -637,10 +626,12 @@ crm_capture_line(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 2; i++)
 	{
 		const CapturedOrder *order;
+		int64		order_id;
 
 		if (rows[i] == NULL)
 			continue;
-		order = get_order(fcinfo, DatumGetInt64(get_value(&lines, rel, rows[i], LINE_ORDER)), command);
+		order_id = DatumGetInt64(get_value(&lines, rel, rows[i], LINE_ORDER));
+		order = get_order(fcinfo, order_id, crm_command_of_order(order_id, rows[i], i == 1, command));
 		if (order != NULL)
 		{
 			LineChange	change;

@@ -31,9 +31,6 @@ extern Oid	crm_capture_left_to_recorder(Relation rel);
  */
 extern bool crm_is_watched(Relation rel);
 
-/* Whether lines count for the figures with this version of an order as with the one that a command left */
-extern bool crm_order_counts_as_after(Relation orders, int64 id, TupleTableSlot *now, CommandId command);
-
 /* The trigger functions, to know the triggers by */
 extern PGDLLEXPORT Datum crm_capture_order(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum crm_capture_event(PG_FUNCTION_ARGS);

@@ -163,32 +163,6 @@ get_statement(FunctionCallInfo fcinfo, Relation rel)
 	return statement;
 }
 
-/*
- * A function that the statement calls may have changed the order in its middle. Lines
- * that the statement has written by then come into the sales figures in another way
- * than those that follow, and nobody will know which is which.
- */
-static void
-check_order_in_step(int64 id)
-{
-	Relation	orders;
-	TupleTableSlot *row;
-
-	if (!ActiveSnapshotSet() || GetActiveSnapshot()->curcid == GetCurrentCommandId(false))
-		return;					/* nothing has been written since the statement began */
-	orders = crm_orders_open();
-	row = table_slot_create(orders, NULL);
-	if (crm_find_row(orders, crm_primary_key(orders, "id", NULL), F_INT8EQ, Int64GetDatum(id), SnapshotSelf, row) &&
-		!crm_order_counts_as_after(orders, id, row, GetActiveSnapshot()->curcid))
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-				 errmsg("order " INT64_FORMAT " has been changed in the middle of a statement that changes its lines", id),
-				 errdetail("A function that the statement calls has done so."),
-				 errhint("Call the function in a statement of its own.")));
-	ExecDropSingleTupleTableSlot(row);
-	table_close(orders, NoLock);
-}
-
 /* Lock the order and look at its status, once in a statement; NULL if it does not exist. */
 static LockedOrder *
 lock_order(FunctionCallInfo fcinfo, Statement *statement, int64 id)
@@ -201,10 +175,7 @@ lock_order(FunctionCallInfo fcinfo, Statement *statement, int64 id)
 	if (order == NULL || order->id != id)
 		order = statement->last_order = hash_search(statement->orders, &id, HASH_FIND, NULL);
 	if (order != NULL)
-	{
-		check_order_in_step(id);
 		return order;
-	}
 
 	orders = crm_orders_open();
 	row = table_slot_create(orders, NULL);
@@ -221,7 +192,6 @@ lock_order(FunctionCallInfo fcinfo, Statement *statement, int64 id)
 	}
 	ExecDropSingleTupleTableSlot(row);
 	table_close(orders, NoLock);
-	check_order_in_step(id);
 	return statement->last_order = order;
 }
 
@@ -367,8 +337,8 @@ check_active(FunctionCallInfo fcinfo, Statement *statement, int64 product_id)
  * Errors: SL014, SL016 for a product that is not active, SL017 for a price that
  * is needed in another currency and for a line that moves to an order in another
  * one, 23503 for an order or product that does not exist, 40001 if
- * the order has changed since the snapshot of the transaction, 27000 if a function
- * that the statement calls changes the order, 42809 on another table, 39P01 if not called as such a trigger.
+ * the order has changed since the snapshot of the transaction, 42809 on another table, 39P01 if not called
+ * as such a trigger.
  */
 Datum
 crm_check_order_line(PG_FUNCTION_ARGS)
