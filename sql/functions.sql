@@ -124,5 +124,5 @@ COMMENT ON FUNCTION @extschema@.crm_apply_settings() IS 'Trigger: fills the day,
 COMMENT ON FUNCTION @extschema@.crm_check_guard() IS 'Trigger: a guard is a condition over the rows of its table, and for the owner of that';
 COMMENT ON FUNCTION @extschema@.crm_check_workflow_guards() IS 'Trigger: a workflow names only guards that are there';
 COMMENT ON FUNCTION @extschema@.crm_refresh_state_columns() IS 'Trigger: a changed workflow dates the timers and finds open rows and sales anew';
-COMMENT ON FUNCTION @extschema@.crm_keep_reporting_currency() IS 'Trigger: the reporting currency does not change once there is an order';
+COMMENT ON FUNCTION @extschema@.crm_keep_reporting_currency() IS 'Trigger: the reporting currency neither changes nor goes once there is an order';
 COMMENT ON FUNCTION @extschema@.crm_invalidate_cache() IS 'Trigger: tells all sessions that workflows or settings have changed';

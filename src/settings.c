@@ -295,23 +295,33 @@ has_orders(void)
 /*
  * crm_keep_reporting_currency() returns trigger
  *
- * AFTER UPDATE row trigger of crm.settings: totals and rates of orders are in the
- * reporting currency, so it does not change any more once there is an order. Waits
- * for those who are placing one. Errors: 55000 if there are orders, 42809 on another table, 39P01 if not
- * called as such a trigger.
+ * AFTER UPDATE OR DELETE row trigger and AFTER TRUNCATE trigger of crm.settings: totals
+ * and rates of orders are in the reporting currency, so it neither changes nor goes
+ * once there is an order. Waits for those who are placing one. Errors: 55000 if there
+ * are orders, 42809 on another table, 39P01 if not called as such a trigger.
  */
 Datum
 crm_keep_reporting_currency(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_keep_reporting_currency", CRM_TRIGGER_AFTER_ROW, "settings");
+	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_keep_reporting_currency", CRM_TRIGGER_AFTER, "settings");
 	Relation	rel = trigger->tg_relation;
 	AttrNumber	column = crm_column(rel, "currency", TEXTOID);
-	bool		isnull;
-	Datum		was;
 
-	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && crm_is_changed(trigger, column) && has_orders())
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event) || TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 	{
-		was = crm_get(trigger->tg_trigtuple, column, rel, &isnull);
+		if (has_orders())
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the row of %s.settings cannot be taken away any more", CRM_SCHEMA),
+					 errdetail("There are orders, whose days, exchange rates and reporting totals are by its time zone and currency."),
+					 errhint("UPDATE what is to change.")));
+	}
+	else if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && TRIGGER_FIRED_FOR_ROW(trigger->tg_event) &&
+			 crm_is_changed(trigger, column) && has_orders())
+	{
+		bool		isnull;
+		Datum		was = crm_get(trigger->tg_trigtuple, column, rel, &isnull);
+
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the reporting currency cannot be changed any more"),

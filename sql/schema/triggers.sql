@@ -11,8 +11,11 @@ CREATE TRIGGER orders_apply_settings
     BEFORE INSERT OR UPDATE OF placed_at, placed_on, currency, exchange_rate ON crm.orders
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_apply_settings();
 CREATE TRIGGER settings_keep_currency
-    AFTER UPDATE OF currency ON crm.settings
+    AFTER UPDATE OR DELETE ON crm.settings
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_keep_reporting_currency();
+CREATE TRIGGER settings_keep_currency_on_truncate
+    AFTER TRUNCATE ON crm.settings
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_keep_reporting_currency();
 
 -- The sums of an order are kept by the statements that change its lines and payments. (A transition table
 -- belongs to one event, so there are three triggers where one would do.)
@@ -173,7 +176,8 @@ ALTER TABLE crm.settings  ENABLE ALWAYS TRIGGER settings_invalidate_cache;
 ALTER TABLE crm.settings  ENABLE ALWAYS TRIGGER settings_invalidate_cache_on_truncate;
 
 COMMENT ON TRIGGER orders_apply_settings        ON crm.orders       IS 'Fills placed_on, the default currency and the exchange rate';
-COMMENT ON TRIGGER settings_keep_currency       ON crm.settings     IS 'Refuses another reporting currency once there is an order';
+COMMENT ON TRIGGER settings_keep_currency       ON crm.settings     IS 'Refuses another reporting currency, and none, once there is an order';
+COMMENT ON TRIGGER settings_keep_currency_on_truncate ON crm.settings IS 'Refuses TRUNCATE once there is an order';
 COMMENT ON TRIGGER order_events_protect_history ON crm.order_events IS 'Nobody but the table''s owner changes history by hand';
 COMMENT ON TRIGGER orders_keep_totals           ON crm.orders       IS 'Refuses sums that are written by hand';
 COMMENT ON TRIGGER order_lines_check            ON crm.order_lines  IS 'Locks the order, lets lines change only while that is editable, and fills in number and price';

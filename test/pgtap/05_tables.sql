@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(205);
+SELECT plan(209);
 
 INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明'), (3, NULL, 'Zoë'), (4, NULL, 'Bob');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -274,7 +274,19 @@ SAVEPOINT s;
 UPDATE crm.settings SET time_zone = 'UTC', currency = 'USD';
 ROLLBACK TO s;
 SELECT is(pg_temp.day('2024-02-29 20:00+00'), '2024-03-01 TWD', 'settings that were rolled back do not hold');
+ALTER TABLE crm.settings ENABLE TRIGGER settings_keep_currency;
+SELECT throws_ok(statement, '55000', 'the row of crm.settings cannot be taken away any more', statement)
+FROM unnest(ARRAY['DELETE FROM crm.settings', 'TRUNCATE crm.settings']) AS statement;
+CREATE FUNCTION pg_temp.move_currency() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN new.currency := 'USD'; RETURN new; END $$;
+CREATE TRIGGER move_currency BEFORE UPDATE ON crm.settings FOR EACH ROW EXECUTE FUNCTION pg_temp.move_currency();
+SELECT throws_ok('UPDATE crm.settings SET neglected_after_days = 70', '55000', 'the reporting currency cannot be changed any more', 'nor by a trigger');
+DROP TRIGGER move_currency ON crm.settings;
+SAVEPOINT s;
+SELECT lives_ok('TRUNCATE crm.settings, crm.orders CASCADE', 'they go together with the orders');
+ROLLBACK TO s;
+ALTER TABLE crm.settings DISABLE TRIGGER settings_keep_currency;
 SELECT throws_ok($$DELETE FROM crm.settings; INSERT INTO crm.orders (customer_id) VALUES (1)$$, 'P0002', 'table "crm.settings" is empty', 'without settings there is no order');
+ALTER TABLE crm.settings ENABLE TRIGGER settings_keep_currency;
 SELECT is(pg_temp.day('2024-02-29 20:00+00'), '2024-03-01 TWD', 'with them there is');
 -- numbers
 SELECT lives_ok($$INSERT INTO crm.customers (name) VALUES ('x'); INSERT INTO crm.products (sku, name, price) VALUES ('y', 'y', 1)$$, 'numbers are given by the database');

@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(97);
+SELECT plan(98);
 
 CREATE SCHEMA crm_test;
 \ir include/said_briefly.sql
