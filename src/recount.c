@@ -221,6 +221,7 @@ crm_capture_booked(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = crm_trigger_data_of(fcinfo, "crm_capture_booked", CRM_TRIGGER_AFTER_ROW, "workflows");
 	Relation	rel = trigger->tg_relation;
+	AttrNumber	name = crm_column(rel, "name", TEXTOID);
 	Oid			types[3] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID};
 	Datum		values[3];
 	const Workflow *old,
@@ -232,8 +233,9 @@ crm_capture_booked(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))	/* nobody follows it yet */
 		PG_RETURN_POINTER(NULL);
 	old = definition_of(rel, trigger->tg_trigtuple);
-	new = definition_of(rel, trigger->tg_newtuple);
-	values[0] = crm_get(trigger->tg_newtuple, crm_column(rel, "name", TEXTOID), rel, &isnull);
+	/* nobody follows a new name yet: orders that go with it tell of themselves, if a foreign key takes them along */
+	new = crm_is_changed(trigger, name) ? NULL : definition_of(rel, trigger->tg_newtuple);
+	values[0] = crm_get(trigger->tg_trigtuple, name, rel, &isnull);
 	values[1] = PointerGetDatum(only_booked_in(new, old, &ncome));
 	values[2] = PointerGetDatum(only_booked_in(old, new, &ngone));
 	if (ncome == 0 && ngone == 0)

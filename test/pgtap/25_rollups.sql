@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(216);
+SELECT plan(220);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -357,6 +357,17 @@ SELECT pg_temp.exact('a status is not booked any more');
 UPDATE crm.workflows SET definition = regexp_replace(definition::text, 'class [a-z,]+ booked', 'class submitted,paid,shipped,completed booked')::crm_workflow WHERE name = 'order';
 SET test.booked = 'submitted,paid,shipped,completed,out';
 SELECT pg_temp.exact_and_merged('two are');
+SAVEPOINT s;
+ALTER TABLE crm.orders DROP CONSTRAINT orders_follow_a_workflow;
+ALTER TABLE crm.orders ADD CONSTRAINT orders_follow_a_workflow FOREIGN KEY (workflow) REFERENCES crm.workflows (name) ON UPDATE CASCADE;
+INSERT INTO crm.guards (workflow, name, condition) SELECT 'sale', name, condition FROM crm.guards WHERE workflow = 'order';
+UPDATE crm.workflows SET name = 'sale' WHERE name = 'order';
+SELECT pg_temp.exact_and_merged('a workflow with another name, by a foreign key that takes its orders along');
+UPDATE crm.workflows SET name = 'order', definition = regexp_replace(definition::text, 'class [a-z,]+ booked', 'class pending,paid booked')::crm_workflow WHERE name = 'sale';
+SET test.booked = 'pending,paid,out';
+SELECT pg_temp.exact_and_merged('and with another meaning');
+ROLLBACK TO s;
+SET test.booked = 'submitted,paid,shipped,completed,out';
 UPDATE crm.workflows SET definition = regexp_replace(definition::text, 'class [a-z,]+ booked', 'class paid,shipped,completed booked')::crm_workflow WHERE name = 'order';
 SET test.booked = 'paid,shipped,completed,out';
 UPDATE crm.settings SET time_zone = 'Pacific/Kiritimati';
