@@ -91,5 +91,19 @@ is(said('SELECT crm_merge_rollups()'), '5', 'they are merged: an order and its f
 is(said($sums), 'a 6, x 3', 'and count once');
 is(said('SELECT * FROM crm_check_rollups()'), '', 'as in the tables');
 
+# What is noted when an order changes in the midst of a statement (nested_changes.c) is over with the transaction, however that ends.
+$node->safe_psql('postgres', <<'SQL');
+INSERT INTO crm.workflows (name, definition) VALUES ('till', E'[*] --> sold\nsold --> [*]\nclass sold editable\nclass sold booked');
+INSERT INTO crm.customers (id, name) VALUES (2, 'Bo');
+INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Tea', 5);
+INSERT INTO crm.orders (id, customer_id, workflow) VALUES (100, 1, 'till');
+CREATE FUNCTION hand_over() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE crm.orders SET customer_id = 3 - customer_id WHERE id = new.order_id; RETURN new; END $$;
+CREATE TRIGGER z_hand_over BEFORE INSERT ON crm.order_lines FOR EACH ROW EXECUTE FUNCTION hand_over();
+SQL
+my $line = 'INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (100, 1, 1);';
+is(said("$line BEGIN; $line COMMIT; BEGIN; $line ROLLBACK; BEGIN; $line PREPARE TRANSACTION 'line'; COMMIT PREPARED 'line'; $line
+	SELECT customer_id, lines FROM crm.sales_by_customer_month WHERE lines <> 0"), '1|4', 'an order that changes hands with each line');
+is(said('SELECT * FROM crm_check_rollups()'), '', 'as in the tables');
+
 $node->stop;
 done_testing();
