@@ -463,11 +463,10 @@ capture_order(TriggerData *trigger, const EventChange *event)
 	if (event != NULL)
 		crm_append_event_change(event);
 
-	/* a new order can have no lines before its own command */
-	if (old_row != NULL && (old.booked || new.booked) &&
-		(new_row == NULL || !same_for_lines(&old, &new)))
-		capture_lines(DatumGetInt64(crm_get_not_null(rel, old_row, crm_column(rel, "id", INT8OID))), &old,
-					  new_row == NULL ? NULL : &new, writing_command(trigger));
+	/* a new order has no lines, but a statement in whose midst it has come may be about to write some */
+	if ((old.booked || new.booked) && (old_row == NULL || new_row == NULL || !same_for_lines(&old, &new)))
+		capture_lines(DatumGetInt64(crm_get_not_null(rel, old_row == NULL ? new_row : old_row, crm_column(rel, "id", INT8OID))),
+					  old_row == NULL ? NULL : &old, new_row == NULL ? NULL : &new, writing_command(trigger));
 }
 
 /*

@@ -7,7 +7,8 @@ SELECT plan(7);
 SELECT diag('CRM_SEED=' || :'seed');
 SELECT setseed(:seed % 1000003 / 1000003.0) IS NULL AS seeded \gset
 
-INSERT INTO crm.workflows (name, definition) VALUES ('w', E'[*] --> draft\ndraft --> sold : step\nsold --> draft : step\nsold --> [*]\nclass draft,sold editable\nclass sold booked');
+INSERT INTO crm.workflows (name, definition) VALUES ('w', E'[*] --> draft\ndraft --> sold : step\nsold --> draft : step\nsold --> [*]\nclass draft,sold editable\nclass sold booked'),
+    ('t', E'[*] --> sold\nsold --> draft : step\ndraft --> sold : step\nsold --> [*]\nclass draft,sold editable\nclass sold booked');
 INSERT INTO crm.customers (id, name, region) SELECT n, 'c' || n, 'r' || n FROM generate_series(1, 3) n;
 INSERT INTO crm.products (id, sku, name, category, price) SELECT n, 'p' || n, 'p' || n, 'k' || n, n * 1.11 FROM generate_series(1, 3) n;
 INSERT INTO crm.orders (id, customer_id, workflow) SELECT n, n % 3 + 1, 'w' FROM generate_series(1, 4) n;
@@ -19,12 +20,12 @@ SELECT crm_create_rollup('orders_by_all', 'order', '{day,customer,owner,currency
 -- the oracle
 CREATE FUNCTION pg_temp.differences() RETURNS bigint LANGUAGE sql AS $$
     WITH sales AS (
-        SELECT o.placed_on AS day, l.product_id, o.customer_id, o.owner, count(*) AS lines, sum(l.quantity) AS quantity, sum(round(l.amount * o.exchange_rate, 2)) AS amount
-        FROM crm.order_lines l JOIN crm.orders o ON o.id = l.order_id WHERE o.status = 'sold' GROUP BY 1, 2, 3, 4
+        SELECT o.placed_on AS day, l.product_id, o.customer_id, o.owner, o.workflow, count(*) AS lines, sum(l.quantity) AS quantity, sum(round(l.amount * o.exchange_rate, 2)) AS amount
+        FROM crm.order_lines l JOIN crm.orders o ON o.id = l.order_id WHERE o.status = 'sold' GROUP BY 1, 2, 3, 4, 5
     ), orders AS (
-        SELECT placed_on AS day, customer_id, owner, status, count(*) AS orders, sum(reporting_total) AS total FROM crm.orders GROUP BY 1, 2, 3, 4
-    ), shown_sales AS (SELECT day, product_id, customer_id, owner, lines, quantity, amount FROM crm.sales_by_all
-    ), shown_orders AS (SELECT day, customer_id, owner, status, orders, total FROM crm.orders_by_all)
+        SELECT placed_on AS day, customer_id, owner, workflow, status, count(*) AS orders, sum(reporting_total) AS total FROM crm.orders GROUP BY 1, 2, 3, 4, 5
+    ), shown_sales AS (SELECT day, product_id, customer_id, owner, workflow, lines, quantity, amount FROM crm.sales_by_all
+    ), shown_orders AS (SELECT day, customer_id, owner, workflow, status, orders, total FROM crm.orders_by_all)
     SELECT (SELECT count(*) FROM (TABLE sales EXCEPT ALL TABLE shown_sales) x) + (SELECT count(*) FROM (TABLE shown_sales EXCEPT ALL TABLE sales) x)
         + (SELECT count(*) FROM (TABLE orders EXCEPT ALL TABLE shown_orders) x) + (SELECT count(*) FROM (TABLE shown_orders EXCEPT ALL TABLE orders) x)
 $$;
@@ -76,6 +77,9 @@ BEGIN
 END $$;
 CREATE FUNCTION pg_temp.meddle() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF tg_op = 'INSERT' AND tg_name = 'a_before' THEN
+        INSERT INTO crm.orders (id, customer_id, workflow) SELECT new.order_id, 1, 't' WHERE NOT EXISTS (SELECT FROM crm.orders WHERE id = new.order_id);
+    END IF;
     PERFORM pg_temp.meddle(CASE WHEN tg_op = 'DELETE' THEN old.order_id ELSE new.order_id END);
     RETURN CASE WHEN tg_op = 'DELETE' THEN old ELSE new END;
 END $$;
@@ -85,7 +89,7 @@ BEGIN
     RETURN new;
 END $$;
 CREATE FUNCTION pg_temp.meddled(target bigint) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RETURN pg_temp.meddle(target) = 0; END$$;
--- before our triggers and after them, before the row is written and after it
+-- before our triggers and after them (the first one makes orders that are missing), before the row is written and after it
 CREATE TRIGGER a_before BEFORE INSERT OR UPDATE OR DELETE ON crm.order_lines FOR EACH ROW EXECUTE FUNCTION pg_temp.meddle();
 CREATE TRIGGER z_before BEFORE INSERT OR UPDATE OR DELETE ON crm.order_lines FOR EACH ROW EXECUTE FUNCTION pg_temp.meddle();
 CREATE TRIGGER a_after AFTER INSERT OR UPDATE OR DELETE ON crm.order_lines FOR EACH ROW EXECUTE FUNCTION pg_temp.meddle();
@@ -106,8 +110,9 @@ CREATE FUNCTION pg_temp.statement() RETURNS text LANGUAGE sql AS $$
         'WITH l AS (UPDATE crm.order_lines SET quantity = quantity + 1 WHERE order_id = %1$s AND product_id = %3$s RETURNING order_id, pg_temp.meddle(order_id) AS m)
          INSERT INTO crm.order_lines (order_id, product_id, quantity) SELECT order_id, 1, 5 + m FROM l',
         'UPDATE crm.orders SET customer_id = %3$s + pg_temp.meddle(%2$s) WHERE id = %1$s RETURNING pg_temp.meddle(id)',
+        'INSERT INTO crm.order_lines (order_id, product_id, quantity) SELECT %4$s, n, 2 FROM generate_series(1, 2) n',
         'WITH o AS (UPDATE crm.orders SET customer_id = %3$s WHERE id = %1$s RETURNING id) UPDATE crm.order_lines SET quantity = quantity + 1 FROM o WHERE order_id = o.id RETURNING pg_temp.meddle(order_id)'
-    ])[1 + floor(random() * 10)], 1 + floor(random() * 4), 1 + floor(random() * 4), 1 + floor(random() * 3))
+    ])[1 + floor(random() * 11)], 1 + floor(random() * 4), 1 + floor(random() * 4), 1 + floor(random() * 3), 100 + floor(random() * 1000000))
 $$;
 CREATE TABLE results (n integer, statement text, sqlstate text, message text, differences bigint);
 CREATE FUNCTION pg_temp.run(times integer) RETURNS void LANGUAGE plpgsql AS $$
