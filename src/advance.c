@@ -120,10 +120,13 @@ update_by_statement(Relation rel, const Door *door, CrmStep *step)
 {
 	Datum		values[1] = {step->key};
 	uint64		nrows;
+	SPIPlanPtr	plan;
 	int			result;
 
 	SPI_connect();
-	result = SPI_execute_plan(advance_plan(rel, door), values, NULL, false, 0);
+	plan = advance_plan(rel, door);
+	crm_begin_update();
+	result = SPI_execute_plan(plan, values, NULL, false, 0);
 	/* the latter if a rule has replaced it by nothing */
 	if (result != SPI_OK_UPDATE && result != SPI_OK_REWRITTEN)
 		elog(ERROR, "unexpected result of an UPDATE: %s", SPI_result_code_string(result));
@@ -184,12 +187,12 @@ crm_update_directly(Relation rel, const Door *door, CrmStep *steps, int n)
 	EPQState	epq;
 	TupleTableSlot *old = table_slot_create(rel, &estate->es_tupleTable);
 	TupleTableSlot *new = table_slot_create(rel, &estate->es_tupleTable);
-	HistoryWriter writer = {estate->es_query_cxt};
+	HistoryWriter writer = {estate->es_query_cxt, CurrentResourceOwner};
 	uint64		nrows = 0;
 	bool		to_capture;
 
 	/* as before a statement: what the calling one has done so far is seen */
-	CommandCounterIncrement();
+	crm_begin_update();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	estate->es_snapshot = GetActiveSnapshot();
 	estate->es_output_cid = GetCurrentCommandId(true);

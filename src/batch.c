@@ -104,6 +104,7 @@ update_by_statement(Relation rel, const Door *door, Datum ids)
 {
 	char	   *status = pstrdup(quote_identifier(NameStr(door->status_name)));
 
+	crm_begin_update();
 	return run(psprintf("UPDATE %s SET %s = %s WHERE %s OPERATOR(pg_catalog.=) ANY ($1)",
 						crm_relation_name(rel), status, status, quote_identifier(NameStr(door->key_name))),
 			   ids, SPI_OK_UPDATE);

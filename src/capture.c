@@ -60,6 +60,7 @@ PG_FUNCTION_INFO_V1(crm_capture_dimension);
 
 #define QUANTITY_DECIMALS	3
 #define RATE_UNIT			INT64CONST(100000000)	/* 10^CRM_RATE_DECIMALS */
+#define MAX_NAME_BYTES		400
 
 /* The columns that the figures are made of; numbers hold as long as relid is set */
 typedef struct Source
@@ -428,6 +429,22 @@ is_placed_unsold(int64 order_id)
 	return crm_placement != NULL && crm_placement->is_captured && !crm_placement->may_be_booked && crm_placement_of(order_id);
 }
 
+static int64
+order_id_of(Relation rel, TupleTableSlot *row)
+{
+	return DatumGetInt64(crm_get_not_null(rel, row, crm_column(rel, "id", INT8OID)));
+}
+
+/* A statement in whose midst it has come may be about to write lines of it. */
+static void
+note_new_order(int64 order_id, CommandId command)
+{
+	Relation	rel = table_open(crm_table_oid(lines.name), AccessShareLock);
+
+	(void) crm_note_nested_change(rel, order_id, command);
+	table_close(rel, NoLock);
+}
+
 /* What a change of an order does to the figures; and its event, if that is not told of elsewhere */
 static void
 capture_order(TriggerData *trigger, const EventChange *event)
@@ -463,10 +480,14 @@ capture_order(TriggerData *trigger, const EventChange *event)
 	if (event != NULL)
 		crm_append_event_change(event);
 
-	/* a new order has no lines, but a statement in whose midst it has come may be about to write some */
-	if ((old.booked || new.booked) && (old_row == NULL || new_row == NULL || !same_for_lines(&old, &new)))
-		capture_lines(DatumGetInt64(crm_get_not_null(rel, old_row == NULL ? new_row : old_row, crm_column(rel, "id", INT8OID))),
-					  old_row == NULL ? NULL : &old, new_row == NULL ? NULL : &new, writing_command(trigger));
+	if (old_row == NULL)
+	{
+		/* it can have no lines before its own command */
+		if (new.booked)
+			note_new_order(order_id_of(rel, new_row), writing_command(trigger));
+	}
+	else if ((old.booked || new.booked) && (new_row == NULL || !same_for_lines(&old, &new)))
+		capture_lines(order_id_of(rel, old_row), &old, new_row == NULL ? NULL : &new, writing_command(trigger));
 }
 
 /*
@@ -665,6 +686,22 @@ microseconds(const Interval *span)
 	return result;
 }
 
+/* Sums are found by it, in an index: a merge would fail. No workflow has a name as long. */
+static text *
+get_event_name(TupleTableSlot *event, int column, bool is_new)
+{
+	text	   *name = get_text(&events, event, column);
+
+	if (is_new && name != NULL && VARSIZE_ANY_EXHDR(name) > MAX_NAME_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("column \"%s\" of table %s.%s is too long", events.columns[column].name, CRM_SCHEMA, events.name),
+				 errdetail("It has %d bytes, and %d at most, so that figures of steps can be by it.",
+						   (int) VARSIZE_ANY_EXHDR(name), MAX_NAME_BYTES),
+				 errhint("Choose a shorter name.")));
+	return name;
+}
+
 static void
 read_event(Relation rel, TupleTableSlot *event, int sign, EventChange *change)
 {
@@ -676,9 +713,9 @@ read_event(Relation rel, TupleTableSlot *event, int sign, EventChange *change)
 		refuse_newer_rules("the reporting time zone");
 	dwell = slot_getattr(event, events.numbers[EVENT_DWELL], &no_dwell);
 	change->day = crm_reporting_day(DatumGetTimestampTz(get_value(&events, rel, event, EVENT_AT)));
-	change->event = get_text(&events, event, EVENT_EVENT);
-	change->from_status = get_text(&events, event, EVENT_FROM);
-	change->to_status = get_text(&events, event, EVENT_TO);
+	change->event = get_event_name(event, EVENT_EVENT, sign > 0);
+	change->from_status = get_event_name(event, EVENT_FROM, sign > 0);
+	change->to_status = get_event_name(event, EVENT_TO, sign > 0);
 	change->events = sign;
 	change->dwell = no_dwell ? 0 : sign * microseconds(DatumGetIntervalP(dwell));
 }
@@ -778,7 +815,8 @@ crm_capture_step(TriggerData *of_order, Relation rel, TupleTableSlot *event)
  * crm_capture_event() returns trigger
  *
  * AFTER INSERT OR UPDATE OR DELETE row trigger of crm.order_events: tells the change
- * tables of events. Errors: as for crm_capture_order(), 40001 for another time zone.
+ * tables of events. Errors: as for crm_capture_order(), 40001 for another time zone, 22001 for
+ * a name of an event or a status of more than 400 bytes.
  */
 Datum
 crm_capture_event(PG_FUNCTION_ARGS)

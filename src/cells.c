@@ -179,6 +179,12 @@ open_cells(Cells *cells, const CrmRollup *rollup)
 	cells->rel = table_open(relid, RowExclusiveLock);
 	if (pg_class_aclmask(relid, GetUserId(), needed, ACLMASK_ALL) != needed)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(cells->rel));
+	if (cells->rel->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the sums of rollup \"%s\" cannot be written", rollup->name),
+				 errdetail("Table %s is unlogged: a crash would empty it.", crm_relation_name(cells->rel)),
+				 errhint("ALTER TABLE %s SET LOGGED, and if there was a crash meanwhile, crm_rebuild_rollups().", crm_relation_name(cells->rel))));
 	cells->generation = crm_column(cells->rel, "generation", INT4OID);
 	for (int i = 0; i < rollup->ndimensions; i++)
 		cells->columns[i] = crm_column(cells->rel, crm_dimension_column(rollup->dimensions[i]), crm_dimension_type(rollup->dimensions[i]));

@@ -131,6 +131,8 @@ check_table(Relation rel)
 
 	if (rel->rd_rel->relkind != RELKIND_RELATION)
 		found = "It is not an ordinary table.";
+	else if (rel->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
+		found = "It is unlogged: a crash would empty it.";
 	else if (desc->constr != NULL && desc->constr->num_check > 0)
 		found = "It has a CHECK constraint.";
 	else if (RelationGetIndexList(rel) != NIL)

@@ -8,6 +8,7 @@
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_language.h"
@@ -24,6 +25,7 @@
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "capture.h"
@@ -511,12 +513,21 @@ find_in_batch(CrmStep *batch, int n, Datum key)
 	return NULL;
 }
 
+/* SPI would begin the command itself, and does nothing then. */
+void
+crm_begin_update(void)
+{
+	CommandCounterIncrement();
+	crm_current_step->command = GetCurrentCommandId(false);
+}
+
 CrmStep *
 crm_step_for(const Door *door, Datum key)
 {
 	CrmStep    *step = crm_current_step;
 
-	if (step == NULL || step->relid != door->root_relid || step->trigger_depth != crm_trigger_depth())
+	if (step == NULL || step->relid != door->root_relid || step->trigger_depth != crm_trigger_depth() ||
+		step->command != GetActiveSnapshot()->curcid)
 		return NULL;
 	if (step->moves != NULL || step->kind == CRM_STEP_REFRESH)
 		return step;

@@ -105,6 +105,7 @@ typedef struct CrmStep
 	MemoryContext context;		/* for to_status */
 	TimestampTz moment;			/* of a timer: by when it is due */
 	int			trigger_depth;	/* of the triggers of its own update */
+	CommandId	command;		/* its own update, as that sees itself: a function of the user's may update rows in its midst */
 
 	bool		in_batch;		/* one of several, of which others go on if this one is refused */
 	bool		by_itself;		/* of one in a batch: others had errors; if its guard has one, that is a refusal */
@@ -133,6 +134,9 @@ typedef struct CrmStep
 } CrmStep;
 
 extern CrmStep *crm_current_step;
+
+/* The statement that comes next is the current step's own update. */
+extern void crm_begin_update(void);
 
 /* The door of an open relation; an error if no workflow is attached to it. */
 extern Door *crm_door_get(Relation rel);

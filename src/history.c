@@ -287,14 +287,14 @@ crm_history_append(Relation rel, const Door *door, TupleTableSlot *now, const Hi
 				   TriggerData *of_order, HistoryWriter *kept)
 {
 	Relation	history = open_history(rel, &door);
-	HistoryWriter own = {CurrentMemoryContext};
+	HistoryWriter own = {CurrentMemoryContext, CurrentResourceOwner};
 	HistoryWriter *writer = &own;
 	CrmCaller	caller;
 	/* false if the row has been changed or deleted already, before this trigger's turn */
 	bool		is_there = table_tuple_satisfies_snapshot(rel, now, SnapshotSelf);
 
 	check_owner(door, history);
-	if (kept != NULL && is_there && row->request_key == NULL &&
+	if (kept != NULL && kept->owner == CurrentResourceOwner && is_there && row->request_key == NULL &&
 		(kept->estate == NULL || RelationGetRelid(kept->history) == RelationGetRelid(history)))
 		writer = kept;
 

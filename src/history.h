@@ -11,6 +11,7 @@
 #include "datatype/timestamp.h"
 #include "nodes/execnodes.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 
 #include "door.h"
 
@@ -37,6 +38,7 @@ typedef struct HistoryRow
 typedef struct HistoryWriter
 {
 	MemoryContext context;		/* lasts as long as it may be open */
+	ResourceOwner owner;		/* what is open belongs to it: not for rows that a subtransaction within writes */
 	EState	   *estate;			/* NULL if it is not open */
 	Relation	history;
 	ResultRelInfo *info;

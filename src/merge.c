@@ -469,7 +469,7 @@ take_change(Merge *merge, CrmGrain grain, const Changes *changes, TupleTableSlot
 		take_step(merge, changes, row, values, measures);
 }
 
-/* Takes what waits on the first pages of a change table; returns how much that was. */
+/* Takes what waits on so many pages of a change table, the first that have any; returns how much that was. */
 static int64
 take_changes(Merge *merge, const char *name, CrmGrain grain, int64 pages)
 {
@@ -483,6 +483,7 @@ take_changes(Merge *merge, const char *name, CrmGrain grain, int64 pages)
 	TableScanDesc scan;
 	ItemPointerData first,
 				last;
+	int64		last_page = 0;
 	int64		ntaken = 0;
 
 	open_changes(&changes, name, grain, wanted);
@@ -508,7 +509,7 @@ take_changes(Merge *merge, const char *name, CrmGrain grain, int64 pages)
 
 	crm_find_waiting(changes.rel, &first);
 	ItemPointerSetOffsetNumber(&first, FirstOffsetNumber);
-	ItemPointerSet(&last, (BlockNumber) Min(ItemPointerGetBlockNumber(&first) + pages - 1, MaxBlockNumber), MaxOffsetNumber);
+	ItemPointerSet(&last, MaxBlockNumber, MaxOffsetNumber);
 	scan = table_beginscan_tidrange(changes.rel, GetActiveSnapshot(), &first, &last);
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, row))
 	{
@@ -518,6 +519,11 @@ take_changes(Merge *merge, const char *name, CrmGrain grain, int64 pages)
 		/* or it is a mark (changes.c) */
 		if (slot_attisnull(row, changes.day))
 			continue;
+		/* counted from where there is something: before that may lie much that is taken, if somebody keeps a change open */
+		if (ntaken == 0)
+			last_page = ItemPointerGetBlockNumber(&row->tts_tid) + pages - 1;
+		else if (ItemPointerGetBlockNumber(&row->tts_tid) > last_page)
+			break;
 		ResetPerTupleExprContext(estate);
 		caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
 		take_change(merge, grain, &changes, row);

@@ -106,12 +106,18 @@ start_worker(void)
 	/* once a minute is enough */
 	if (TimestampDifferenceExceeds(last_complaint, GetCurrentTimestamp(), 60000))
 	{
+		ErrorContextCallback *context = error_context_stack;
+
 		last_complaint = GetCurrentTimestamp();
-		ereport(WARNING,
+		/* not to the client: what cannot be said in his encoding would be an error */
+		error_context_stack = NULL;
+		ereport(LOG_SERVER_ONLY,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("no background worker is free to merge the sales figures"),
 				 errdetail("The figures are right all the same, and slower to read the more changes wait."),
-				 errhint("Raise max_worker_processes, or let cron call crm_merge_rollups().")));
+				 errhint("Raise max_worker_processes, or let cron call crm_merge_rollups()."),
+				 errhidestmt(true)));
+		error_context_stack = context;
 	}
 }
 
@@ -172,8 +178,17 @@ run_as_owner(const char *sql, int64 at_least, int64 at_most, int nargs, Oid *typ
 static void
 merge_own(void *arg)
 {
-	/* all, but not now if somebody has locked the tables */
+	int			nest_level = NewGUCNestLevel();
+
+	/* all, but not now if somebody has locked the tables or is making sums anew: the worker can wait for that */
+	(void) set_config_option("lock_timeout", "100ms", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	(void) run_as_owner(NULL, 0, PG_INT64_MAX / 2, 0, NULL, NULL);
+	/* deferred triggers of the transaction have had their turn: those that somebody has put on sums are to have one, too */
+	SPI_connect();
+	if (SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "unexpected result of SET CONSTRAINTS");
+	SPI_finish();
+	AtEOXact_GUC(true, nest_level);
 }
 
 static void

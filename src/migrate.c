@@ -255,6 +255,7 @@ move_batch(Relation rel, const Door *door, CrmStep *step, const char *update, Da
 	PG_TRY();
 	{
 		crm_current_step = step;
+		crm_begin_update();
 		if (SPI_execute_with_args(update, 1, types, values, NULL, false, 0) != SPI_OK_UPDATE)
 			elog(ERROR, "unexpected result of: %s", update);
 		updated = SPI_processed;

@@ -149,6 +149,7 @@ update_rows(Relation rel, const Door *door, const char *workflow, List *states)
 	PG_TRY();
 	{
 		crm_current_step = &step;
+		crm_begin_update();
 		if (SPI_execute_snapshot(plan, values, NULL, by_snapshot ? GetLatestSnapshot() : InvalidSnapshot,
 								 by_snapshot ? GetTransactionSnapshot() : InvalidSnapshot,
 								 false, true, 0) != SPI_OK_UPDATE)

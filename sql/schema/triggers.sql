@@ -89,7 +89,7 @@ CREATE TRIGGER customers_capture_truncate
     AFTER TRUNCATE ON crm.customers
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.crm_clear_rollups('region');
 CREATE TRIGGER workflows_capture
-    AFTER UPDATE ON crm.workflows
+    AFTER UPDATE OR DELETE ON crm.workflows
     FOR EACH ROW EXECUTE FUNCTION @extschema@.crm_capture_booked();
 CREATE TRIGGER settings_capture
     AFTER INSERT OR UPDATE ON crm.settings

@@ -245,7 +245,7 @@ SELECT is(array(
 SELECT results_eq($$SELECT * FROM pg_temp.collision('CREATE TABLE crm.orders (i int)')$$, $$VALUES (
     '42P07', 'schema "crm" already holds an object that crm would create',
     'PostgreSQL said: relation "orders" already exists.',
-    'Rename it or move it to another schema. To keep the tables that are there, SET crm.create_tables = off before CREATE EXTENSION.')$$,
+    'Rename it or move it to another schema. If a dump has made all that is there, triggers and views as well, SET crm.create_tables = off before CREATE EXTENSION: that makes none of it.')$$,
     'with an error that helps');
 SELECT results_eq($$
     SELECT (pg_temp.collision(c)).state FROM unnest(ARRAY['CREATE VIEW crm.orders AS SELECT 1',

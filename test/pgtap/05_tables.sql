@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 SET LOCAL TimeZone = 'UTC';
-SELECT plan(209);
+SELECT plan(210);
 
 INSERT INTO crm.customers (id, code, name) VALUES (1, 'C1', 'José García'), (2, NULL, '王小明'), (3, NULL, 'Zoë'), (4, NULL, 'Bob');
 INSERT INTO crm.products (id, sku, name, price) VALUES (1, 'TEA', 'Green tea', 4.90), (2, 'CUP', 'Cup', 9.90);
@@ -281,6 +281,11 @@ CREATE FUNCTION pg_temp.move_currency() RETURNS trigger LANGUAGE plpgsql AS $$ B
 CREATE TRIGGER move_currency BEFORE UPDATE ON crm.settings FOR EACH ROW EXECUTE FUNCTION pg_temp.move_currency();
 SELECT throws_ok('UPDATE crm.settings SET neglected_after_days = 70', '55000', 'the reporting currency cannot be changed any more', 'nor by a trigger');
 DROP TRIGGER move_currency ON crm.settings;
+SAVEPOINT s;
+TRUNCATE crm.orders CASCADE;
+SELECT throws_ok($$WITH s AS (UPDATE crm.settings SET currency = 'USD' RETURNING 1) INSERT INTO crm.orders (customer_id) SELECT 1 FROM s$$,
+    '55000', 'the reporting currency cannot be changed any more', 'nor beside the first order');
+ROLLBACK TO s;
 SAVEPOINT s;
 SELECT lives_ok('TRUNCATE crm.settings, crm.orders CASCADE', 'they go together with the orders');
 ROLLBACK TO s;

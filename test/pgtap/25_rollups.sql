@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(220);
+SELECT plan(230);
 
 CREATE ROLE crm_test_reader;
 CREATE ROLE crm_test_clerk;
@@ -366,6 +366,12 @@ SELECT pg_temp.exact_and_merged('a workflow with another name, by a foreign key 
 UPDATE crm.workflows SET name = 'order', definition = regexp_replace(definition::text, 'class [a-z,]+ booked', 'class pending,paid booked')::crm_workflow WHERE name = 'sale';
 SET test.booked = 'pending,paid,out';
 SELECT pg_temp.exact_and_merged('and with another meaning');
+ALTER TABLE crm.orders DROP CONSTRAINT orders_follow_a_workflow, ALTER workflow SET DEFAULT 'shop';
+ALTER TABLE crm.orders ADD CONSTRAINT orders_follow_a_workflow FOREIGN KEY (workflow) REFERENCES crm.workflows (name) ON DELETE SET DEFAULT;
+INSERT INTO crm.guards (workflow, name, condition) SELECT 'shop', name, condition FROM crm.guards WHERE workflow = 'order';
+INSERT INTO crm.workflows (name, definition) SELECT 'shop', definition FROM crm.workflows WHERE name = 'order';
+DELETE FROM crm.workflows WHERE name = 'order';
+SELECT pg_temp.exact_and_merged('one that is deleted, and gives its orders to another');
 ROLLBACK TO s;
 SET test.booked = 'submitted,paid,shipped,completed,out';
 UPDATE crm.workflows SET definition = regexp_replace(definition::text, 'class [a-z,]+ booked', 'class paid,shipped,completed booked')::crm_workflow WHERE name = 'order';
@@ -651,6 +657,12 @@ SELECT is(pg_temp.said('CREATE TRIGGER t AFTER INSERT ON crm.line_changes_1 EXEC
 SELECT is(pg_temp.said('ALTER TABLE crm.line_changes_1 ADD CHECK (lines <> 7)'), 'change table crm.line_changes_1 cannot be written to: It has a CHECK constraint.', 'or a constraint');
 CREATE TABLE pg_temp.forged (day date NOT NULL, note text NOT NULL);
 INSERT INTO pg_temp.forged VALUES (now(), 'x');
+SELECT is(pg_temp.said('ALTER TABLE crm.line_changes_1 SET UNLOGGED'), 'change table crm.line_changes_1 cannot be written to: It is unlogged: a crash would empty it.', 'or unlogged');
+SAVEPOINT unlogged;
+ALTER TABLE crm.sales_by_day_cells SET UNLOGGED;
+UPDATE crm.order_lines SET quantity = quantity + 1;
+SELECT throws_ok('SELECT crm_merge_rollups()', '55000', 'the sums of rollup "sales_by_day" cannot be written', 'nor is a table of sums');
+ROLLBACK TO unlogged;
 SELECT throws_like('SELECT crm_first_waiting_page(''pg_temp.forged'', 0)', '% is not a change table', 'what a merge does to change tables, it does to no other');
 SELECT throws_like('SELECT crm_prune_changes(''pg_temp.forged'')', '% is not a change table', 'nor clean it');
 SELECT is(pg_temp.said('CREATE TRIGGER t BEFORE DELETE ON crm.line_changes_1 FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()'), NULL, 'one that keeps merged changes is let in,');
@@ -674,7 +686,19 @@ SELECT throws_ok('SELECT crm_rebuild_rollups()', '42501', 'query would be affect
 SELECT throws_ok('SELECT * FROM crm_check_rollups()', '42501', 'query would be affected by row-level security policy for table "orders"', 'nor compared with it');
 RESET ROLE;
 SELECT pg_temp.exact('all has moved');
+ALTER TABLE crm.orders OWNER TO CURRENT_USER;
+GRANT SELECT ON crm.orders TO crm_test_boss;
+SELECT throws_ok($$UPDATE crm.workflows SET definition = regexp_replace(definition::text, 'class [a-z,]+ booked', 'class shipped,completed booked')::crm_workflow WHERE name = 'order'$$,
+    '42501', 'query would be affected by row-level security policy for table "orders"', 'nor do statuses begin or cease to count where orders are hidden');
 ROLLBACK TO forced;
+
+-- Names that no index has room for
+SELECT throws_ok(format('INSERT INTO crm.order_events (order_id, seq, at, event, from_status, to_status, actor, role, workflow) SELECT id, 999, now(), %L, %L, %L, ''m'', ''m'', ''order'' FROM crm.orders LIMIT 1', e, f, t),
+    '22001', format('column "%s" of table crm.order_events is too long', name), name || ' is too long for a merge')
+FROM (VALUES ('event', repeat('x', 401), 'a', 'b'), ('from_status', 'x', repeat('a', 401), 'b'), ('to_status', 'x', 'a', repeat('b', 401))) AS v (name, e, f, t);
+INSERT INTO crm.order_events (order_id, seq, at, event, from_status, to_status, actor, role, workflow)
+SELECT id, 999, now(), left(long, 400), left(long, 400), left(long, 400), 'm', 'm', 'order' FROM (SELECT string_agg(md5(n::text), '') AS long FROM generate_series(1, 13) n) x, crm.orders LIMIT 1;
+SELECT pg_temp.exact_and_merged('or just not');
 
 -- However many lines there are, a view is not so costly to the planner that it would be compiled, which takes longer than the view
 SELECT crm_merge_rollups();

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
-SELECT plan(28);
+SELECT plan(29);
 
 \ir include/said_briefly.sql
 INSERT INTO crm.guards (workflow, name, condition) VALUES ('w', 'g', 'false');
@@ -71,6 +71,16 @@ UPDATE crm.products SET category = 'moved' WHERE id = 1;
 SELECT is(pg_temp.said('TRUNCATE crm.order_lines'), 'done', 'TRUNCATE while a product moves');
 SELECT is((SELECT count(*) FROM public.crm_check_rollups()), 0::bigint, 'is right');
 SELECT is(pg_temp.said('SELECT public.crm_rebuild_rollups()'), 'done', 'and for itself all of it works');
+
+-- An order that a trigger replaces as it is placed: the lines of the one before have gone with it
+INSERT INTO crm.workflows (name, definition) VALUES ('till', E'[*] --> paid\npaid --> [*]\nclass paid editable\nclass paid booked');
+INSERT INTO crm.orders (id, customer_id, workflow) VALUES (50, 1, 'till');
+INSERT INTO crm.order_lines (order_id, product_id, quantity) VALUES (50, 1, 2);
+CREATE FUNCTION pg_temp.replace() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM crm.order_events WHERE order_id = new.id; DELETE FROM crm.orders WHERE id = new.id; RETURN new; END $$;
+CREATE TRIGGER a_replace BEFORE INSERT ON crm.orders FOR EACH ROW EXECUTE FUNCTION pg_temp.replace();
+INSERT INTO crm.orders (id, customer_id, workflow) VALUES (50, 1, 'till');
+SELECT is((SELECT count(*) FROM public.crm_check_rollups()), 0::bigint, 'an order that is replaced as it is placed');
+DROP TRIGGER a_replace ON crm.orders;
 
 -- Days that are no days, by month
 SELECT is(pg_temp.said($$SELECT public.crm_create_rollup('steps_by_month', 'event', '{month}')$$), 'done', 'steps by month');

@@ -35,3 +35,25 @@ ALTER TABLE regress_crm."Tickets" DROP COLUMN version;
 SELECT crm_run_timers();
 SELECT id, status FROM crm.orders ORDER BY id;
 ROLLBACK;
+
+-- a CHECK whose function takes a step within a subtransaction, in the midst of a batch: what that opens is not the batch's
+BEGIN;
+CREATE EXTENSION IF NOT EXISTS crm;
+INSERT INTO crm.workflows (name, definition) VALUES ('w', E'[*] --> draft\ndraft --> sold : step\nsold --> draft : step\nsold --> [*]');
+INSERT INTO crm.customers (id, name) VALUES (1, 'Ada');
+INSERT INTO crm.orders (id, customer_id, workflow) SELECT n, 1, 'w' FROM generate_series(1, 4) n;
+CREATE FUNCTION pg_temp.back(id bigint, status text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF id = 3 AND status = 'sold' AND (SELECT o.status FROM crm.orders o WHERE o.id = 1) = 'sold' THEN
+        BEGIN
+            UPDATE crm.orders o SET status = 'draft' WHERE o.id = 1;
+        EXCEPTION WHEN division_by_zero THEN NULL;
+        END;
+    END IF;
+    RETURN true;
+END $$;
+ALTER TABLE crm.orders ADD CONSTRAINT back CHECK (pg_temp.back(id, status));
+SELECT * FROM crm_advance_orders(ARRAY[1, 2, 3, 4], 'step');
+SELECT id, status, version FROM crm.orders ORDER BY id;
+SELECT count(*) FROM crm_check_rollups();
+ROLLBACK;
