@@ -139,41 +139,6 @@ cmp_ok(value('SELECT crm_merge_rollups()'), '>', 10000, 'and merged by hand');
 $busy->quit;
 $node->poll_query_until('postgres', $workers =~ s/count\(\*\)/count(*) = 0/r);
 
-# Whoever has written very much merges it as he commits, unless that would have him wait; deferred triggers on the sums have their turn
-my $writes_much = q(INSERT INTO crm.orders (customer_id, workflow) SELECT 1, 'round' FROM generate_series(1, 11000));
-value('ALTER DATABASE postgres SET crm.merge_threshold = 1000');
-my $rebuilding = $node->background_psql('postgres');
-$rebuilding->query(q(BEGIN; SELECT crm_rebuild_rollups('sales_by_day')));
-value($writes_much);
-cmp_ok(value($waiting), '>', 10000, 'a writer does not wait for somebody who makes sums anew');
-$rebuilding->query('COMMIT');
-$rebuilding->quit;
-value('SELECT crm_merge_rollups()');
-value(<<'SQL');
-CREATE TABLE public.fired (n bigint);
-CREATE FUNCTION public.fire() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO public.fired VALUES (1); RETURN NULL; END$$;
-CREATE CONSTRAINT TRIGGER fire AFTER INSERT OR UPDATE ON crm.orders_by_status_cells DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fire();
-SQL
-value($writes_much);
-cmp_ok(value($waiting), '<', 100, 'he merges it if he can');
-cmp_ok(value('SELECT count(*) FROM public.fired'), '>', 0, 'a deferred trigger has fired');
-value('DROP TRIGGER fire ON crm.orders_by_status_cells');
-value('ALTER DATABASE postgres RESET crm.merge_threshold');
-is_exact('after that');
-
-# Two transactions keep a change open in either table: merges go on behind them
-$node->poll_query_until('postgres', $workers =~ s/count\(\*\)/count(*) = 0/r);
-my @open = map { $node->background_psql('postgres') } 1 .. 2;
-$open[0]->query(q(BEGIN; INSERT INTO crm.orders (customer_id, workflow) VALUES (2, 'round')));
-value("SELECT count(*) FROM crm_advance_orders(ARRAY(SELECT id FROM crm.orders), 'go')") for 1 .. 6;
-$open[1]->query(q(BEGIN; INSERT INTO crm.orders (customer_id, workflow) VALUES (2, 'round')));
-value("SELECT count(*) FROM crm_advance_orders(ARRAY(SELECT id FROM crm.orders), 'go')") for 1 .. 6;
-ok($node->poll_query_until('postgres', "SELECT waiting_changes < 20000 FROM crm.rollup_status"), 'the worker goes on behind changes that are open');
-$_->query('ROLLBACK') for @open;
-$_->quit for @open;
-is_exact('in the end');
-$node->poll_query_until('postgres', $workers =~ s/count\(\*\)/count(*) = 0/r);
-
 # A report holds a snapshot. Many merges later a new reader reads few pages, and the old one is right.
 value('ALTER DATABASE postgres SET crm.merge_worker = off');
 my $report = $node->background_psql('postgres');
@@ -346,6 +311,42 @@ value(step_all());
 is_exact('and then');
 value('SELECT crm_merge_rollups()');
 is_exact('and merged');
+
+value('ALTER DATABASE postgres RESET crm.merge_worker');
+# Whoever has written very much merges it as he commits, unless that would have him wait; deferred triggers on the sums have their turn
+my $writes_much = q(INSERT INTO crm.orders (customer_id, workflow) SELECT 1, 'round' FROM generate_series(1, 11000));
+value('ALTER DATABASE postgres SET crm.merge_threshold = 1000');
+my $rebuilding = $node->background_psql('postgres');
+$rebuilding->query(q(BEGIN; SELECT crm_rebuild_rollups('sales_by_day')));
+value($writes_much);
+cmp_ok(value($waiting), '>', 10000, 'a writer does not wait for somebody who makes sums anew');
+$rebuilding->query('COMMIT');
+$rebuilding->quit;
+value('SELECT crm_merge_rollups()');
+value(<<'SQL');
+CREATE TABLE public.fired (n bigint);
+CREATE FUNCTION public.fire() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO public.fired VALUES (1); RETURN NULL; END$$;
+CREATE CONSTRAINT TRIGGER fire AFTER INSERT OR UPDATE ON crm.orders_by_status_cells DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fire();
+SQL
+value($writes_much);
+cmp_ok(value($waiting), '<', 100, 'he merges it if he can');
+cmp_ok(value('SELECT count(*) FROM public.fired'), '>', 0, 'a deferred trigger has fired');
+value('DROP TRIGGER fire ON crm.orders_by_status_cells');
+value('ALTER DATABASE postgres RESET crm.merge_threshold');
+is_exact('after that');
+
+# Two transactions keep a change open in either table: merges go on behind them
+$node->poll_query_until('postgres', $workers =~ s/count\(\*\)/count(*) = 0/r);
+my @open = map { $node->background_psql('postgres') } 1 .. 2;
+$open[0]->query(q(BEGIN; INSERT INTO crm.orders (customer_id, workflow) VALUES (2, 'round')));
+value("SELECT count(*) FROM crm_advance_orders(ARRAY(SELECT id FROM crm.orders), 'go')") for 1 .. 6;
+$open[1]->query(q(BEGIN; INSERT INTO crm.orders (customer_id, workflow) VALUES (2, 'round')));
+value("SELECT count(*) FROM crm_advance_orders(ARRAY(SELECT id FROM crm.orders), 'go')") for 1 .. 6;
+ok($node->poll_query_until('postgres', "SELECT waiting_changes < 20000 FROM crm.rollup_status"), 'the worker goes on behind changes that are open');
+$_->query('ROLLBACK') for @open;
+$_->quit for @open;
+is_exact('in the end');
+$node->poll_query_until('postgres', $workers =~ s/count\(\*\)/count(*) = 0/r);
 
 $node->stop;
 done_testing();
