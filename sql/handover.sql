@@ -6,6 +6,13 @@ DECLARE
     wish text;
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    -- (it stands in patterns of format())
+    IF position('%' IN '@extschema@') > 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
+            MESSAGE = 'crm cannot be in a schema whose name has a percent sign',
+            DETAIL  = 'That is @extschema@.',
+            HINT    = 'CREATE EXTENSION crm SCHEMA ... with another one.';
+    END IF;
     wish := coalesce(nullif(current_setting('crm.create_tables', true), ''), 'auto');
 
     IF wish = 'on' OR wish = 'auto' AND current_setting('row_security') = 'on' THEN

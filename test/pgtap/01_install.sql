@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION crm;
 UPDATE crm.guards SET condition = 'true';  -- steps without lines and payments
-SELECT plan(104);
+SELECT plan(105);
 
 CREATE FUNCTION pg_temp.members() RETURNS TABLE (classid oid, objid oid)
 LANGUAGE sql AS $$
@@ -230,6 +230,11 @@ SELECT results_eq('SELECT order_id, seq, event FROM crm.order_events ORDER BY se
     $$VALUES (1::bigint, 1, 'create'), (1, 2, 'submit')$$, 'and the history');
 SELECT is((SELECT count(*) FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'S'), 5::bigint,
     'and the sequences');
+
+-- A name that no pattern of ours could hold
+CREATE SCHEMA "50%s";
+SELECT throws_ok('CREATE EXTENSION crm SCHEMA "50%s"', '3F000', 'crm cannot be in a schema whose name has a percent sign', 'a schema with a percent sign is refused');
+DROP SCHEMA "50%s";
 
 -- Tables that are there already
 SELECT throws_ok('CREATE EXTENSION crm', '42P07', 'schema "crm" already holds an object that crm would create',
