@@ -394,17 +394,6 @@ capture_arrival(const CapturedOrder *order, text *left_status, const EventChange
 		*event = NULL;
 }
 
-/* The command that wrote a row, or took it away */
-static CommandId
-writing_command(TriggerData *trigger)
-{
-	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
-		return HeapTupleHeaderGetCmax(trigger->tg_trigtuple->t_data);
-	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-		return HeapTupleHeaderGetCmin(trigger->tg_newtuple->t_data);
-	return HeapTupleHeaderGetCmin(trigger->tg_trigtuple->t_data);
-}
-
 static void
 get_rows(TriggerData *trigger, TupleTableSlot **old, TupleTableSlot **new)
 {
@@ -484,10 +473,10 @@ capture_order(TriggerData *trigger, const EventChange *event)
 	{
 		/* it can have no lines before its own command */
 		if (new.booked)
-			note_new_order(order_id_of(rel, new_row), writing_command(trigger));
+			note_new_order(order_id_of(rel, new_row), crm_writing_command(trigger));
 	}
 	else if ((old.booked || new.booked) && (new_row == NULL || !same_for_lines(&old, &new)))
-		capture_lines(order_id_of(rel, old_row), &old, new_row == NULL ? NULL : &new, writing_command(trigger));
+		capture_lines(order_id_of(rel, old_row), &old, new_row == NULL ? NULL : &new, crm_writing_command(trigger));
 }
 
 /*
@@ -635,7 +624,7 @@ crm_capture_line(PG_FUNCTION_ARGS)
 	TriggerData *trigger = crm_trigger_data(fcinfo, "crm_capture_line", CRM_TRIGGER_AFTER_ANY_ROW);
 	Relation	rel = trigger->tg_relation;
 	TupleTableSlot *rows[2];
-	CommandId	command = writing_command(trigger);
+	CommandId	command = crm_writing_command(trigger);
 
 	check_source(&lines, rel);
 	get_rows(trigger, &rows[0], &rows[1]);

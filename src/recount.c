@@ -8,7 +8,6 @@
  */
 #include "crm.h"
 
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -249,8 +248,7 @@ crm_capture_booked(PG_FUNCTION_ARGS)
 	refuse_old_snapshot("what counts as sold cannot be changed");
 	refuse_within_statement("what counts as sold cannot be changed");
 	LockRelationOid(crm_table_oid("orders"), ShareRowExclusiveLock);
-	append_lines(types, values, TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ?
-				 HeapTupleHeaderGetCmax(trigger->tg_trigtuple->t_data) : HeapTupleHeaderGetCmin(trigger->tg_newtuple->t_data));
+	append_lines(types, values, crm_writing_command(trigger));
 	PG_RETURN_POINTER(NULL);
 }
 

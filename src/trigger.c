@@ -4,6 +4,7 @@
  */
 #include "crm.h"
 
+#include "access/htup_details.h"
 #include "utils/datum.h"
 
 #include "catalog.h"
@@ -96,6 +97,16 @@ crm_is_changed(const TriggerData *trigger, AttrNumber column)
 	before = crm_get(trigger->tg_trigtuple, column, trigger->tg_relation, &nulls[0]);
 	after = crm_get(trigger->tg_newtuple, column, trigger->tg_relation, &nulls[1]);
 	return nulls[0] != nulls[1] || (!nulls[0] && !datum_image_eq(before, after, att->attbyval, att->attlen));
+}
+
+CommandId
+crm_writing_command(const TriggerData *trigger)
+{
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		return HeapTupleHeaderGetCmax(trigger->tg_trigtuple->t_data);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		return HeapTupleHeaderGetCmin(trigger->tg_newtuple->t_data);
+	return HeapTupleHeaderGetCmin(trigger->tg_trigtuple->t_data);
 }
 
 bool

@@ -37,6 +37,9 @@ extern TriggerData *crm_trigger_data_of(FunctionCallInfo fcinfo, const char *nam
 /* Whether the row has another value of that column than before; of a new row, yes */
 extern bool crm_is_changed(const TriggerData *trigger, AttrNumber column);
 
+/* The command that wrote the row, or took it away */
+extern CommandId crm_writing_command(const TriggerData *trigger);
+
 /* Whether a trigger calls that function of ours, whatever schema it was installed in */
 extern bool crm_calls(const Trigger *trigger, PGFunction function);
 
